@@ -1,0 +1,1 @@
+"""Memory: points, restores, values, audit."""

@@ -1,0 +1,1 @@
+"""Providers of engines, one room per kind, found by name (restorekit.discovery)."""

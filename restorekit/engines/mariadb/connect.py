@@ -1,0 +1,107 @@
+"""Connections to live and to sandboxes, and quoting.
+
+Every session of ours pins what decides the meaning of text and times: utf8mb4, UTC, strict mode, no surprises
+from the server's defaults.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from pydantic import BaseModel, ConfigDict
+from pymysql.connections import Connection
+
+from restorekit.errors import ConfigError, EngineUnavailable
+
+SESSION = (
+    "SET SESSION time_zone='+00:00', sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', "
+    "lock_wait_timeout=3, innodb_lock_wait_timeout=3, group_concat_max_len=1048576"
+)
+OWN_PREFIX = "rk_"
+MARKER_SCHEMA = "_restorekit"
+SYSTEM_SCHEMAS = frozenset({"mysql", "sys", "information_schema", "performance_schema", MARKER_SCHEMA})
+
+
+class Settings(BaseModel):
+    """`engines.NAME` in restorekit.yaml for kind mariadb."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    socket: Path | None = None
+    host: str | None = None
+    port: int = 3306
+    user: str = "root"
+    password_file: Path | None = None
+    mariadbd: str = "mariadbd"
+    install_db: str = "mariadb-install-db"
+    dump: str = "mariadb-dump"
+    sandbox_user: str = "mysql"
+    sandbox_memory_mb: int = 1024
+    workers: int = 2
+
+
+def quoted(name: str) -> str:
+    """An identifier in backticks."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def is_own(schema: str) -> bool:
+    """True for the names of restorekit itself, which no inventory shows."""
+    return schema == MARKER_SCHEMA or schema.startswith(("rk_hold_", "rk_undo_"))
+
+
+def password(settings: Settings, base: Path) -> str:
+    """The password from its file; raises ConfigError if it cannot be read."""
+    if settings.password_file is None:
+        return ""
+    try:
+        return (base / settings.password_file).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise ConfigError(f"password_file: {error}") from error
+
+
+def to_live(settings: Settings, base: Path, *, schema: str | None = None) -> "Connection[Any]":
+    """A pinned session on live; raises EngineUnavailable."""
+    secret = password(settings, base)
+    if settings.socket is not None:
+        return _open({"unix_socket": str(base / settings.socket)}, settings.user, secret, schema)
+    return _open({"host": settings.host or "127.0.0.1", "port": settings.port}, settings.user, secret, schema)
+
+
+def to_socket(path: Path, user: str, secret: str = "", *, schema: str | None = None) -> "Connection[Any]":
+    """A pinned session on a sandbox; raises EngineUnavailable."""
+    return _open({"unix_socket": str(path)}, user, secret, schema)
+
+
+def _open(place: dict[str, Any], user: str, secret: str, schema: str | None) -> "Connection[Any]":
+    try:
+        connection = pymysql.connect(
+            **place,
+            user=user,
+            password=secret,
+            database=schema,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=10,
+            local_infile=False,
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(SESSION)
+    except pymysql.err.OperationalError as error:
+        where = place.get("unix_socket") or f"{place.get('host')}:{place.get('port')}"
+        raise EngineUnavailable(f"cannot connect to {where} as {user}: {error.args[-1]}") from error
+    return connection
+
+
+def rows(connection: "Connection[Any]", sql: str, args: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    """Execute and fetch all rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, args)
+        return list(cursor.fetchall())
+
+
+def one(connection: "Connection[Any]", sql: str, args: Sequence[Any] | None = None) -> Any:
+    """The first column of the first row, or None."""
+    found = rows(connection, sql, args)
+    return found[0][0] if found else None

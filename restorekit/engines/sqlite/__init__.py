@@ -1,0 +1,1 @@
+"""SQLite: a folder of database files."""

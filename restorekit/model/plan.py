@@ -1,0 +1,71 @@
+"""The plan: the immutable value that says exactly what will run."""
+
+from typing import Literal
+
+from restorekit.model.database import DatabaseId
+from restorekit.model.point import RecoveryPoint
+from restorekit.model.request import Request
+from restorekit.model.value import Moment, Value
+
+
+class Policy(Value):
+    """The part of the playbook that decides what may run; copied into the plan so that it cannot move."""
+
+    playbook: str
+    min_level: int
+    on_live_change: Literal["refuse", "keep_and_report"]
+    volatile: tuple[str, ...] = ()
+    gate_max_s: float = 5.0
+    kill_wait_s: float = 10.0
+    lock_wait_s: float = 3.0
+    dead_man_s: float = 60.0
+    keep_undo_s: int = 7 * 86400
+    auto_approve: bool = False
+
+
+class Choice(Value):
+    """A recovery point with the reason it stands where it stands, or why it is refused."""
+
+    point: RecoveryPoint
+    accepted: bool
+    reason: str
+    level: int | None = None
+
+
+class Estimate(Value):
+    """Bytes and a range of seconds (p50 to p90), with the basis of the guess."""
+
+    stage_bytes: int | None
+    low_s: float
+    high_s: float
+    basis: str
+
+
+class Plan(Value):
+    """What will run. `scope` are the wanted tables (None: all); the closure over foreign keys comes with the diff."""
+
+    restore_id: str
+    request: Request
+    point: RecoveryPoint
+    target: DatabaseId
+    scope: tuple[str, ...] | None
+    policy: Policy
+    reasons: tuple[str, ...]
+    refused: tuple[Choice, ...] = ()
+    cautions: tuple[str, ...] = ()
+    live_settings: dict[str, str] = {}
+    live_size_bytes: int | None = None
+    live_exists: bool = True
+    estimate: Estimate
+    planned_at: Moment
+
+
+class Approval(Value):
+    """Somebody agreed to exactly this: the fingerprint covers plan, verdict and difference."""
+
+    restore_id: str
+    over: str
+    approved_by: str
+    approved_at: Moment
+    accept_changes: bool = False
+    text: str = ""

@@ -1,0 +1,108 @@
+"""`restorekit.yaml` and the environment become one typed object; errors name the key path.
+
+Sections of engines and sources stay raw here: each provider validates its own section with its own Settings.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from restorekit.errors import ConfigError
+
+DEFAULT_PLACES = (Path("restorekit.yaml"), Path("/etc/restorekit/restorekit.yaml"))
+
+
+class DatabaseEntry(BaseModel):
+    """A database configured by hand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    engine: str
+    customer: str = ""
+    playbook: str = "default"
+    name: str | None = None
+
+
+class Settings(BaseModel):
+    """The whole configuration. `folder` is where the file lies; relative paths inside it start there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: str = "sqlite:////var/lib/restorekit/state.db"
+    timezone: str = "Europe/Berlin"
+    locale: str = "en"
+    host: str = Field(default_factory=socket.gethostname)
+    staging: Path = Path("/var/lib/restorekit/staging")
+    keys: Path = Path("/var/lib/restorekit/keys")
+    playbooks: Path | None = None
+    engines: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, Any]] = {}
+    databases: dict[str, DatabaseEntry] = {}
+    folder: Path = Path()
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError) as error:
+            msg = f"unknown time zone {name!r}"
+            raise ValueError(msg) from error
+        return name
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """The first problems of a validation error as `where: key.path: what` lines."""
+    lines = []
+    for problem in error.errors()[:5]:
+        path = ".".join(str(part) for part in problem["loc"])
+        lines.append(f"{where}: {path}: {problem['msg']}")
+    return "\n".join(lines)
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse a YAML file; raises ConfigError naming file and line."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{path} does not exist"
+        raise ConfigError(msg, hint="Write it, or name another file with --config or RESTOREKIT_CONFIG.") from error
+    except yaml.YAMLError as error:
+        msg = f"{path} is not valid YAML: {error}"
+        raise ConfigError(msg) from error
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the file given, $RESTOREKIT_CONFIG, or the first default place that exists."""
+    chosen = path or (Path(os.environ["RESTOREKIT_CONFIG"]) if "RESTOREKIT_CONFIG" in os.environ else None)
+    if chosen is None:
+        chosen = next((p for p in DEFAULT_PLACES if p.exists()), None)
+    if chosen is None:
+        places = ", ".join(str(p) for p in DEFAULT_PLACES)
+        msg = f"no configuration found ({places})"
+        raise ConfigError(msg, hint="Write restorekit.yaml, or try `restorekit demo --keep DIR` for a working one.")
+    raw = read_yaml(chosen)
+    if not isinstance(raw, dict):
+        msg = f"{chosen}: must be a mapping of settings"
+        raise ConfigError(msg)
+    try:
+        settings = Settings.model_validate({**raw, "folder": chosen.resolve().parent})
+    except ValidationError as error:
+        raise ConfigError(explain(error, str(chosen))) from error
+    return _absolute(settings)
+
+
+def _absolute(settings: Settings) -> Settings:
+    """Relative paths start at the file's folder, not at the current one."""
+    base = settings.folder
+    update: dict[str, Any] = {"staging": base / settings.staging, "keys": base / settings.keys}
+    if settings.playbooks is not None:
+        update["playbooks"] = base / settings.playbooks
+    if settings.state.startswith("sqlite:///") and not settings.state.startswith("sqlite:////"):
+        update["state"] = f"sqlite:///{base / settings.state.removeprefix('sqlite:///')}"
+    return settings.model_copy(update=update)

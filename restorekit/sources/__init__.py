@@ -1,0 +1,1 @@
+"""Providers of sources, one room per kind, found by name (restorekit.discovery)."""

@@ -1,0 +1,1 @@
+"""Verbs: value in, value out. No step knows another."""
