@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from restorekit.errors import PlaybookError
 from restorekit.model.plan import Policy
@@ -28,6 +28,13 @@ def _seconds(value: object) -> object:
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 
 
+def _expectation(text: str) -> str:
+    if text not in ("empty", "not empty") and re.fullmatch(r"(>=|<=|==)\s*-?\d+", text) is None:
+        msg = f"{text!r} is not one of >= N, <= N, == N, empty, not empty"
+        raise ValueError(msg)
+    return text
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +49,7 @@ class SqlCheck(_Part):
 
     name: str
     sql: str
-    expect: str
+    expect: Annotated[str, AfterValidator(_expectation)]
     needs: tuple[str, ...] = ()
     when: str | None = None
     hint: str = ""

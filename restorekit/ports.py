@@ -4,19 +4,26 @@ A step takes the narrowest protocol. `Temporary` errors may be retried by a wrap
 "safe to repeat"; everything else is permanent for this call.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from restorekit.model.artifact import Loaded
+from restorekit.model.audit import AuditEntry
 from restorekit.model.contents import Contents
-from restorekit.model.database import LiveDatabase, Where
+from restorekit.model.database import DatabaseId, Lineage, LiveDatabase, Where
 from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
+from restorekit.model.plan import Approval
 from restorekit.model.point import Compression, Format, RecoveryPoint, Scan
+from restorekit.model.request import Act, Request
+from restorekit.model.run import Failure, Progress, Run, State, StepRecord
 from restorekit.model.staged import Sandbox, SandboxSpec
+from restorekit.model.value import Value
 from restorekit.model.verdict import Check
+
+V = TypeVar("V", bound=Value)
 
 
 class Clock(Protocol):
@@ -230,4 +237,116 @@ class Stream(Protocol):
 
     def __iter__(self) -> Iterator[bytes]:
         """The chunks."""
+        ...
+
+
+class Catalog(Protocol):
+    """Memory: points, restores, values, approvals, audit. Every mutation from a door writes its audit entry with it.
+
+    `in_tx` is called with the transaction's connection (opaque here) before commit: what it does happens exactly
+    if the mutation happens.
+    """
+
+    def record_scan(self, scan: Scan) -> None:
+        """Store what a scan found: new and changed points, gone ones as expired (kept). Idempotent."""
+        ...
+
+    def points(self, database: DatabaseId | None = None, source: str | None = None) -> list[RecoveryPoint]:
+        """Newest first; with a database, only those its present owner may see."""
+        ...
+
+    def proofs(self, database: DatabaseId) -> dict[str, int]:
+        """Point id to the highest level proven so far."""
+        ...
+
+    def record_proof(self, run_id: str, point_id: str, level: int, contents: Contents) -> None:
+        """Remember what a proof saw. Idempotent per run."""
+        ...
+
+    def last_proof(self, point_id: str) -> Contents | None:
+        """What the last proof of this point saw."""
+        ...
+
+    def record_lineage(self, fact: Lineage) -> None:
+        """A dated fact: owner, move or rename. Idempotent."""
+        ...
+
+    def lineage(self, database: DatabaseId) -> list[Lineage]:
+        """Facts about this name, oldest first."""
+        ...
+
+    def request(self, request: Request, values: Sequence[Value], act: Act, in_tx: Callable[[Any, str], None]) -> str:
+        """Create a run with its first values; `in_tx(connection, run_id)`. Raises RestoreActive. Returns the run id."""
+        ...
+
+    def run(self, run_id: str) -> Run:
+        """By id or unique beginning of one; raises UnknownName, NeedsChoice."""
+        ...
+
+    def runs(self, database: DatabaseId | None = None, *, active: bool = False, limit: int = 50) -> list[Run]:
+        """Newest first."""
+        ...
+
+    def advance(
+        self,
+        run_id: str,
+        state: State,
+        *,
+        failure: Failure | None = None,
+        level: int | None = None,
+        act: Act | None = None,
+    ) -> None:
+        """Move to a legal next state (the same one again is legal). Clears an earlier failure unless given one."""
+        ...
+
+    def keep(self, run_id: str, value: Value) -> None:
+        """Store a value of this run under its class; a second one replaces the first."""
+        ...
+
+    def kept(self, run_id: str, kind: type[V]) -> V | None:
+        """The stored value of that class."""
+        ...
+
+    def approve(self, approval: Approval, act: Act, in_tx: Callable[[Any], None]) -> None:
+        """Store the approval and move awaiting_approval to approved. Raises ApprovalNeeded in any other state."""
+        ...
+
+    def ask_undo(self, run_id: str, act: Act, in_tx: Callable[[Any], None]) -> None:
+        """Move swapped to undoing. Raises UndoImpossible in any other state, RestoreActive for a second run."""
+        ...
+
+    def ask_cancel(self, run_id: str, act: Act, in_tx: Callable[[Any], None]) -> None:
+        """Note the wish; awaiting_approval moves to cancelling. Raises Refused once the swap has begun."""
+        ...
+
+    def cancel_asked(self, run_id: str) -> bool:
+        """True if somebody asked for it."""
+        ...
+
+    def note_step(self, run_id: str, step: str, outcome: str | None) -> None:
+        """A step began (outcome None) or ended."""
+        ...
+
+    def steps(self, run_id: str) -> list[StepRecord]:
+        """In order."""
+        ...
+
+    def note_progress(self, run_id: str, progress: Progress) -> None:
+        """How far the running phase is."""
+        ...
+
+    def audit(self, act: Act) -> None:
+        """Write one entry on its own."""
+        ...
+
+    def audit_entries(self, database: str = "", limit: int = 100) -> list[AuditEntry]:
+        """The last entries, oldest first."""
+        ...
+
+    def audit_head(self) -> tuple[str, int]:
+        """Hash and sequence number of the last entry."""
+        ...
+
+    def audit_verify(self, against: tuple[str, int] | None = None) -> int:
+        """Number of entries; raises AuditBroken. `against` is a head and count seen earlier (a receipt's)."""
         ...

@@ -44,7 +44,6 @@ class Estimate(Value):
 class Plan(Value):
     """What will run. `scope` are the wanted tables (None: all); the closure over foreign keys comes with the diff."""
 
-    restore_id: str
     request: Request
     point: RecoveryPoint
     target: DatabaseId
@@ -61,7 +60,10 @@ class Plan(Value):
 
 
 class Approval(Value):
-    """Somebody agreed to exactly this: the fingerprint covers plan, verdict and difference."""
+    """Somebody agreed to exactly this: `over` is the digest of plan, verdict and difference.
+
+    `signature` (Ed25519, hex) is over the digest of the approval without it; the worker checks it before a swap.
+    """
 
     restore_id: str
     over: str
@@ -69,3 +71,10 @@ class Approval(Value):
     approved_at: Moment
     accept_changes: bool = False
     text: str = ""
+    public_key: str = ""
+    signature: str = ""
+
+    @property
+    def signed_text(self) -> bytes:
+        """The bytes that the signature covers."""
+        return self.model_copy(update={"signature": ""}).digest.encode()

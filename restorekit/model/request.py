@@ -35,7 +35,7 @@ class Request(Value):
 
     database: DatabaseId
     target: DatabaseId
-    wish: Wish | None = None
+    wishes: tuple[Wish, ...] = ()
     point_id: str | None = None
     tables: tuple[str, ...] | None = None
     until: Until = "swapped"
