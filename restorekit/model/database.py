@@ -47,3 +47,21 @@ class Lineage(Value):
     owner: str
     since: Moment
     moved_from: DatabaseId | None = None
+
+
+class KnownDatabase(Value):
+    """A database that was seen live, owned or backed up at least once; what `find` shows.
+
+    `owner` and `moved_from` come from the newest lineage; `live` is False once its engine no longer lists it.
+    """
+
+    database: DatabaseId
+    owner: str = ""
+    host: str = ""
+    live: bool = False
+    size_bytes: int | None = None
+    tables: int | None = None
+    seen_at: Moment | None = None
+    moved_from: DatabaseId | None = None
+    moved_at: Moment | None = None
+    points: int = 0

@@ -1,36 +1,33 @@
 """Plan becomes a staged database: streamed from the source into a sandbox, beside live."""
 
 import time
-from typing import Protocol
 
 from restorekit.errors import DumpIncomplete
 from restorekit.model.artifact import Artifact
 from restorekit.model.database import Where
 from restorekit.model.plan import Plan
-from restorekit.model.staged import SandboxSpec, Staged
-from restorekit.ports import Clock, Loading, Sandboxing, Source, Watch
+from restorekit.model.staged import Sandbox, SandboxSpec, Staged
+from restorekit.ports import Clock, Loading, Source, Watch
 from restorekit.relay import Relay
 
 
-class StagingEngine(Sandboxing, Loading, Protocol):
-    """What staging asks of an engine."""
+def spec(run_id: str, plan: Plan) -> SandboxSpec:
+    """The sandbox of that restore: the database under its own name, with live's settings."""
+    return SandboxSpec(
+        id=run_id,
+        schema_name=plan.point.database.name,
+        settings=plan.live_settings,
+        size_hint_bytes=plan.point.size_bytes,
+    )
 
 
-def stage(run_id: str, plan: Plan, source: Source, engine: StagingEngine, clock: Clock, watch: Watch) -> Staged:
-    """Load the plan's point into the sandbox of `run_id`. Safe to repeat: the schema is dropped and recreated.
+def stage(plan: Plan, sandbox: Sandbox, source: Source, engine: Loading, clock: Clock, watch: Watch) -> Staged:
+    """Load the plan's point into `sandbox`. Safe to repeat: the schema is dropped and recreated.
 
     Raises what source and engine raise; live is never touched.
     """
     began = time.monotonic()
     point = plan.point
-    spec = SandboxSpec(
-        id=run_id,
-        schema_name=point.database.name,
-        settings=plan.live_settings,
-        size_hint_bytes=point.size_bytes,
-    )
-    watch.progress("sandbox", 0, None, "")
-    sandbox = engine.open_sandbox(spec)
     with source.deliver(point, watch) as delivery:
         relay = Relay(delivery, watch)
         loaded = engine.load(sandbox, relay, (point.format, point.compression), watch)
@@ -44,7 +41,7 @@ def stage(run_id: str, plan: Plan, source: Source, engine: StagingEngine, clock:
         digests_held=relay.digests_held,
     )
     return Staged(
-        restore_id=run_id,
+        restore_id=sandbox.id,
         sandbox=sandbox,
         where=Where(schema_name=sandbox.schema_name, sandbox=sandbox.folder),
         artifact=artifact,

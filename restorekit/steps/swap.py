@@ -12,7 +12,7 @@ from restorekit.ports import Exchanging, Watch
 
 
 def clear_to_swap(findings: list[Finding]) -> None:
-    """Raises PreflightRefused, or BackupRunning or another Temporary (wait and try again), naming what stands in the way."""
+    """Raises PreflightRefused, or a Temporary (wait, try again), naming what is in the way."""
     refused = [f for f in findings if f.severity == "refuse"]
     waiting = [f for f in findings if f.severity == "wait"]
     if refused:

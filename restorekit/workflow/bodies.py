@@ -1,0 +1,266 @@
+"""The step bodies of a restore. Each may run again after a crash; each stores its values before it returns."""
+
+from restorekit import crashpoint
+from restorekit.errors import Cancelled, LiveChanged, ProofFailed, RestorekitError
+from restorekit.model.contents import Contents
+from restorekit.model.difference import Difference
+from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted
+from restorekit.model.plan import Approval, Plan
+from restorekit.model.receipt import Receipt
+from restorekit.model.run import State
+from restorekit.model.staged import Sandbox, Staged
+from restorekit.model.undone import Undone
+from restorekit.model.verdict import Verdict
+from restorekit.steps import diff as diffing
+from restorekit.steps import promote as promoting
+from restorekit.steps import stage as staging
+from restorekit.steps import swap as swapping
+from restorekit.steps import undo as undoing
+from restorekit.steps import verify as verifying
+from restorekit.workflow.house import House, as_failure
+
+
+class Bodies:
+    """Step bodies bound to a house."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def begin(self, run_id: str) -> str:
+        """Tell until where the request wants to go."""
+        return self._house.need(run_id, Plan).request.until
+
+    def stage(self, run_id: str) -> None:
+        """Plan → Staged."""
+        house = self._house
+        plan = house.need(run_id, Plan)
+        house.catalog.advance(run_id, State.STAGING)
+        engine = house.engine(plan.target.engine)
+        sandbox = engine.open_sandbox(staging.spec(run_id, plan))
+        house.catalog.keep(run_id, sandbox)
+        source, watch = house.source(plan.point.source), house.watch(run_id)
+        staged = staging.stage(plan, sandbox, source, engine, house.clock, watch)
+        house.catalog.keep(run_id, staged)
+        crashpoint.here("stage.kept")
+
+    def verify(self, run_id: str) -> None:
+        """Staged → Verdict; raises ProofFailed below the level the playbook demands."""
+        house = self._house
+        plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
+        house.catalog.advance(run_id, State.VERIFYING)
+        engine = house.engine(plan.target.engine)
+        engine.open_sandbox(staging.spec(run_id, plan))
+        known = verifying.Known(
+            manifest=_parsed(house.source(plan.point.source).manifest(plan.point)),
+            last_proof=house.catalog.last_proof(plan.point.id),
+        )
+        playbook = house.playbook(plan.policy.playbook)
+        verdict = verifying.verify(staged, engine, playbook, known, house.clock.now(), house.watch(run_id))
+        house.catalog.keep(run_id, verdict)
+        crashpoint.here("verify.kept")
+        level = int(verdict.level)
+        act = house.act("verified", run_id, str(plan.target), level=str(level), equal_to=verdict.equal_to)
+        house.catalog.record_proof(run_id, plan.point.id, level, verdict.contents)
+        house.catalog.advance(run_id, State.VERIFYING, level=level, act=act)
+        _demand(plan, verdict)
+
+    def diff(self, run_id: str) -> None:
+        """Staged against live → Difference."""
+        house = self._house
+        plan, staged, verdict = house.need(run_id, Plan), house.need(run_id, Staged), house.need(run_id, Verdict)
+        house.catalog.advance(run_id, State.COMPARING)
+        engine = house.engine(plan.target.engine)
+        engine.open_sandbox(staging.spec(run_id, plan))
+        found = diffing.diff(plan, staged, verdict, engine, house.clock.now(), house.watch(run_id))
+        house.catalog.keep(run_id, found)
+        crashpoint.here("diff.kept")
+
+    def rest(self, run_id: str, state: State) -> None:
+        """The sandbox's server stops while people think; the folder stays."""
+        house = self._house
+        plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
+        house.engine(plan.target.engine).cool(staged.sandbox)
+        house.catalog.advance(run_id, state)
+
+    def clear(self, run_id: str) -> None:
+        """Is this what was approved, and is live in a state for it? Raises ApprovalNeeded, Refused, Temporary."""
+        house = self._house
+        plan = house.need(run_id, Plan)
+        house.engine(plan.target.engine).open_sandbox(staging.spec(run_id, plan))
+        order = self._order(run_id)
+        swapping.clear_to_swap(house.engine(plan.target.engine).preflight(order))
+
+    def promote(self, run_id: str) -> None:
+        """Staged → Promoted, beside live and proven again there."""
+        house = self._house
+        plan = house.need(run_id, Plan)
+        engine = house.engine(plan.target.engine)
+        engine.open_sandbox(staging.spec(run_id, plan))
+        promoted = promoting.promote(self._order(run_id), engine, house.watch(run_id))
+        house.catalog.keep(run_id, promoted)
+        crashpoint.here("promote.kept")
+
+    def swap(self, run_id: str) -> None:
+        """Promoted → live. From here on a cancel is refused."""
+        house = self._house
+        plan = house.need(run_id, Plan)
+        house.watch(run_id).check()
+        house.catalog.advance(run_id, State.SWAPPING)
+        engine = house.engine(plan.target.engine)
+        order = self._order(run_id)
+        exchanged = swapping.swap(order, house.need(run_id, Promoted), engine, house.watch(run_id))
+        crashpoint.here("swap.done")
+        house.catalog.keep(run_id, exchanged)
+        crashpoint.here("swap.kept")
+
+    def settle(self, run_id: str) -> str:
+        """After a failed swap: finish or take back what is half done, then say which it was."""
+        house = self._house
+        plan = house.need(run_id, Plan)
+        outcome = ""
+        for settled in house.engine(plan.target.engine).settle():
+            if settled.order_id == run_id and settled.exchanged is not None:
+                house.catalog.keep(run_id, settled.exchanged)
+                outcome = settled.outcome
+        return outcome
+
+    def receipt(self, run_id: str) -> None:
+        """Exchanged → signed Receipt; the state becomes swapped in the transaction of the audit entry."""
+        house = self._house
+        plan, exchanged = house.need(run_id, Plan), house.need(run_id, Exchanged)
+        proof = (house.need(run_id, Staged), house.need(run_id, Verdict))
+        approval = house.need(run_id, Approval)
+        act = house.act(
+            "swapped",
+            run_id,
+            str(plan.target),
+            undo=exchanged.undo.schema_name,
+            slipped=str(len(exchanged.slipped)),
+            blocked_s=f"{exchanged.blocked_s:.3f}",
+        )
+        issued = swapping.receipt(run_id, plan, proof, approval, exchanged, house.clock.now())
+        if house.catalog.run(run_id).state != State.SWAPPED:  # a rerun must not write the entry again
+            house.catalog.advance(run_id, State.SWAPPED, act=act)
+        crashpoint.here("receipt.advanced")
+        head, count = house.catalog.audit_head()
+        issued = issued.model_copy(
+            update={"audit_head": head, "audit_count": count, "public_key": house.signer.public_key}
+        )
+        signature = house.signer.sign(issued.signed_text)
+        house.catalog.keep(run_id, issued.model_copy(update={"signature": signature}))
+
+    def tidy(self, run_id: str) -> None:
+        """The sandbox has done its duty; what it held is live now, and proven."""
+        house = self._house
+        plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
+        engine = house.engine(plan.target.engine)
+        engine.drop_holding(run_id)
+        engine.discard(staged.sandbox)
+
+    def undo(self, run_id: str) -> None:
+        """Receipt → live as before."""
+        house = self._house
+        receipt, plan = house.need(run_id, Receipt), house.need(run_id, Plan)
+        now = house.clock.now()
+        engine = house.engine(plan.target.engine)
+        back = undoing.undo(receipt, plan.policy.dead_man_s, engine, now, house.watch(run_id))
+        crashpoint.here("undo.done")
+        house.catalog.keep(run_id, Undone(exchanged=back, undone_at=now))
+        act = house.act("undone", run_id, str(plan.target), kept=back.undo.schema_name)
+        house.catalog.advance(run_id, State.UNDONE, act=act)
+
+    def stay_swapped(self, run_id: str, error: RestorekitError) -> None:
+        """An undo that failed: settle, then say that live is still what the restore made it."""
+        house = self._house
+        plan = house.need(run_id, Plan)
+        for settled in house.engine(plan.target.engine).settle():
+            if settled.order_id == undoing.undo_id(run_id) and settled.exchanged is not None:
+                house.catalog.keep(run_id, Undone(exchanged=settled.exchanged, undone_at=house.clock.now()))
+                house.catalog.advance(run_id, State.UNDONE, act=house.act("undone", run_id, str(plan.target)))
+                return
+        failure = as_failure(error, "live is still as the restore left it")
+        act = house.act("undo failed", run_id, str(plan.target), code=error.code)
+        house.catalog.advance(run_id, State.SWAPPED, failure=failure, act=act)
+
+    def fail(self, run_id: str, error: RestorekitError) -> None:
+        """End a preparation that failed: the sandbox is discarded, live was never touched."""
+        if isinstance(error, Cancelled):
+            self.discard(run_id, State.CANCELLED)
+            return
+        self._discard_sandbox(run_id)
+        house = self._house
+        database = str(house.need(run_id, Plan).target)
+        act = house.act("failed", run_id, database, code=error.code)
+        house.catalog.advance(run_id, State.FAILED, failure=as_failure(error), act=act)
+
+    def step_back(self, run_id: str, error: RestorekitError) -> None:
+        """A swap that did not happen: temporary or changed live waits for a new approval, all else ends.
+
+        When live has changed, the difference is measured again, so that the next approval is over what is there.
+        """
+        house = self._house
+        plan = house.need(run_id, Plan)
+        engine = house.engine(plan.target.engine)
+        engine.drop_holding(run_id)
+        if not (error.temporary or isinstance(error, LiveChanged)):
+            self.fail(run_id, error)
+            return
+        if isinstance(error, LiveChanged):
+            engine.open_sandbox(staging.spec(run_id, plan))
+            staged, verdict = house.need(run_id, Staged), house.need(run_id, Verdict)
+            watch = house.watch(run_id)
+            found = diffing.diff(plan, staged, verdict, engine, house.clock.now(), watch)
+            house.catalog.keep(run_id, found)
+        engine.cool(house.need(run_id, Staged).sandbox)
+        act = house.act("not swapped", run_id, str(plan.target), code=error.code)
+        house.catalog.advance(run_id, State.AWAITING_APPROVAL, failure=as_failure(error), act=act)
+
+    def discard(self, run_id: str, state: State) -> None:
+        """Remove sandbox and holding copy; undo copies are never touched here."""
+        self._discard_sandbox(run_id)
+        house = self._house
+        database = str(house.need(run_id, Plan).target)
+        house.catalog.advance(run_id, state, act=house.act(str(state), run_id, database))
+
+    def _discard_sandbox(self, run_id: str) -> None:
+        house = self._house
+        plan = house.need(run_id, Plan)
+        engine = house.engine(plan.target.engine)
+        engine.drop_holding(run_id)
+        # Without a recorded sandbox its creation may still have begun: find it again by its id, then discard it.
+        engine.discard(house.catalog.kept(run_id, Sandbox) or engine.open_sandbox(staging.spec(run_id, plan)))
+
+    def _order(self, run_id: str) -> ExchangeOrder:
+        """The order, built from stored values only; refused unless exactly this was approved."""
+        house = self._house
+        plan, difference = house.need(run_id, Plan), house.need(run_id, Difference)
+        staged, verdict = house.need(run_id, Staged), house.need(run_id, Verdict)
+        approval = house.catalog.kept(run_id, Approval)
+        over = promoting.agreed(plan, verdict, difference)
+        promoting.check_approval(approval, over, house.signer.public_key)
+        assert approval is not None
+        return promoting.order(run_id, plan, (staged, verdict), difference, approval)
+
+
+def _demand(plan: Plan, verdict: Verdict) -> None:
+    failed = verdict.failed
+    lines = tuple(f"level {int(c.level)} {c.name}: {c.reason}" for c in verdict.checks if c.outcome != "passed")
+    if failed:
+        first = failed[0]
+        raise ProofFailed(
+            f"verification failed at level {int(first.level)} ({first.level.name.lower()}), "
+            f"{first.name}: {first.reason}",
+            hint="Choose another recovery point. Live is untouched.",
+            details=tuple(e for c in failed for e in (f"{c.name}: {c.reason}", *c.evidence))[:20],
+        )
+    if plan.request.until == "swapped" and verdict.level < plan.policy.min_level:
+        raise ProofFailed(
+            f"level {int(verdict.level)} is proven, "
+            f"the playbook {plan.policy.playbook} demands {plan.policy.min_level}",
+            hint="Choose another point, or look at it with --until verified. Live is untouched.",
+            details=lines,
+        )
+
+
+def _parsed(manifest: bytes | None) -> Contents | None:
+    return None if manifest is None else Contents.model_validate_json(manifest)

@@ -1,0 +1,94 @@
+"""The order of a restore, written once. Four recipes: prepare, apply, undo, cleanup.
+
+A recipe is deterministic: it only calls steps, in order; everything that reads or changes the world happens in a
+step body, which may run more than once. What a step found is stored in the catalog before the next one begins.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from restorekit.errors import RestorekitError
+from restorekit.model.run import State
+from restorekit.workflow.bodies import Bodies
+from restorekit.workflow.house import House
+
+
+class Step(Protocol):
+    """Runs a body as a named step that survives a crash; the same name gives the recorded answer on a replay."""
+
+    def __call__(self, name: str, body: Callable[[], str | None]) -> str | None:
+        """The body's answer; raises what the body raised, also on a replay."""
+        ...
+
+
+class Recipe(Protocol):
+    """A recipe: run id and step runner in, nothing out."""
+
+    def __call__(self, run_id: str, step: Step) -> None:
+        """Run it."""
+        ...
+
+
+def recipes(house: House) -> dict[str, Recipe]:
+    """The recipes by name."""
+    kitchen = _Kitchen(house)
+    return {
+        "prepare": kitchen.prepare,
+        "apply": kitchen.apply,
+        "undo": kitchen.undo,
+        "cleanup": kitchen.cleanup,
+    }
+
+
+class _Kitchen:
+    """Recipes bound to a house."""
+
+    def __init__(self, house: House) -> None:
+        self._do = Bodies(house)
+
+    def prepare(self, run_id: str, step: Step) -> None:
+        """Stage, verify, compare; ends waiting for approval, or where the request said until."""
+        do = self._do
+        try:
+            until = step("begin", lambda: do.begin(run_id))
+            step("stage", lambda: do.stage(run_id))
+            if until == "staged":
+                step("end", lambda: do.rest(run_id, State.STAGED))
+                return
+            step("verify", lambda: do.verify(run_id))
+            if until == "verified":
+                step("end", lambda: do.rest(run_id, State.VERIFIED))
+                return
+            step("diff", lambda: do.diff(run_id))
+            step("end", lambda: do.rest(run_id, State.COMPARED if until == "diff" else State.AWAITING_APPROVAL))
+        except RestorekitError as error:
+            failed = error
+            step("fail", lambda: do.fail(run_id, failed))
+
+    def apply(self, run_id: str, step: Step) -> None:
+        """Promote and swap what was approved; ends swapped, or back at waiting for approval with the reason."""
+        do = self._do
+        try:
+            step("clear", lambda: do.clear(run_id))
+            step("promote", lambda: do.promote(run_id))
+            step("swap", lambda: do.swap(run_id))
+        except RestorekitError as error:
+            failed = error
+            if step("settle", lambda: do.settle(run_id)) != "finished":
+                step("fail", lambda: do.step_back(run_id, failed))
+                return
+        step("receipt", lambda: do.receipt(run_id))
+        step("tidy", lambda: do.tidy(run_id))
+
+    def undo(self, run_id: str, step: Step) -> None:
+        """Exchange back; a failure leaves the restore swapped."""
+        do = self._do
+        try:
+            step("undo", lambda: do.undo(run_id))
+        except RestorekitError as error:
+            failed = error
+            step("fail", lambda: do.stay_swapped(run_id, failed))
+
+    def cleanup(self, run_id: str, step: Step) -> None:
+        """Discard what a cancelled restore had staged."""
+        step("discard", lambda: self._do.discard(run_id, State.CANCELLED))
