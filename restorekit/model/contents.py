@@ -24,7 +24,10 @@ class Fingerprint(Value):
 
 
 class TableContents(Value):
-    """One table. `schema_hash` ignores database name and AUTO_INCREMENT; `next_id` is that counter."""
+    """One table. `schema_hash` ignores database name and AUTO_INCREMENT; `next_id` is that counter.
+
+    `history` sums all versions of the rows of a system-versioned table with their times; None for others.
+    """
 
     name: str
     rows: int | None
@@ -35,6 +38,7 @@ class TableContents(Value):
     size_bytes: int = 0
     transactional: bool = True
     next_id: int | None = None
+    history: Fingerprint | None = None
 
 
 class ObjectContents(Value):
