@@ -38,6 +38,7 @@ class Settings(BaseModel):
     locale: str = "en"
     host: str = Field(default_factory=socket.gethostname)
     staging: Path = Path("/var/lib/restorekit/staging")
+    cache: Path = Path("/var/lib/restorekit/cache")
     keys: Path = Path("/var/lib/restorekit/keys")
     playbooks: Path | None = None
     engines: dict[str, dict[str, Any]] = {}
@@ -101,6 +102,7 @@ def _absolute(settings: Settings) -> Settings:
     """Relative paths start at the file's folder, not at the current one."""
     base = settings.folder
     update: dict[str, Any] = {"staging": base / settings.staging, "keys": base / settings.keys}
+    update["cache"] = base / settings.cache
     if settings.playbooks is not None:
         update["playbooks"] = base / settings.playbooks
     if settings.state.startswith("sqlite:///") and not settings.state.startswith("sqlite:////"):

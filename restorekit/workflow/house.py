@@ -1,8 +1,9 @@
 """All a recipe may ask: ports, never providers."""
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from restorekit.model.value import Value
 from restorekit.playbook import Playbook
 from restorekit.ports import Catalog, Clock, Engine, Source, Watch
 from restorekit.signing import Signer
+from restorekit.workflow.failure import failure_of
 
 V = TypeVar("V", bound=Value)
 
@@ -30,6 +32,7 @@ class House:
     clock: Clock
     signer: Signer
     host: str
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def watch(self, run_id: str) -> Watch:
         """A watch that notes progress of this run and obeys its cancel wish."""
@@ -75,7 +78,9 @@ class RunWatch:
         self._house.catalog.note_progress(self._run_id, Progress(phase=phase, done=done, total=total, unit=unit, at=at))
 
     def check(self) -> None:
-        """Raise Cancelled if somebody asked for it."""
+        """Raise Cancelled if somebody asked for it, or while the worker stops (then nothing of it is recorded)."""
+        if self._house.stopping.is_set():
+            raise Cancelled("the worker is stopping")
         now = time.monotonic()
         if now < self._next_look:
             return
@@ -85,12 +90,5 @@ class RunWatch:
 
 
 def as_failure(error: RestorekitError, live: str = "live untouched") -> Failure:
-    """The error as a value."""
-    return Failure(
-        code=error.code,
-        exit_code=error.exit_code,
-        message=error.message,
-        hint=error.hint,
-        details=error.details,
-        live=live,
-    )
+    """The error as a value, with what is true of live."""
+    return failure_of(error, "restore").model_copy(update={"live": live})

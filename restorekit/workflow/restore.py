@@ -4,29 +4,11 @@ A recipe is deterministic: it only calls steps, in order; everything that reads 
 step body, which may run more than once. What a step found is stored in the catalog before the next one begins.
 """
 
-from collections.abc import Callable
-from typing import Protocol
-
 from restorekit.errors import RestorekitError
 from restorekit.model.run import State
 from restorekit.workflow.bodies import Bodies
+from restorekit.workflow.durable import Recipe, Step
 from restorekit.workflow.house import House
-
-
-class Step(Protocol):
-    """Runs a body as a named step that survives a crash; the same name gives the recorded answer on a replay."""
-
-    def __call__(self, name: str, body: Callable[[], str | None]) -> str | None:
-        """The body's answer; raises what the body raised, also on a replay."""
-        ...
-
-
-class Recipe(Protocol):
-    """A recipe: run id and step runner in, nothing out."""
-
-    def __call__(self, run_id: str, step: Step) -> None:
-        """Run it."""
-        ...
 
 
 def recipes(house: House) -> dict[str, Recipe]:

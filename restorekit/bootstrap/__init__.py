@@ -1,0 +1,128 @@
+"""Wiring: settings become providers, wrapped, and the Service that the doors use."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from pathlib import Path
+
+from restorekit import discovery, playbook, retry, signing
+from restorekit.bootstrap.desk import Desk
+from restorekit.bootstrap.following import Follower
+from restorekit.bootstrap.looking import Looking
+from restorekit.bootstrap.shelf import Shelf
+from restorekit.catalog import Store, open_store
+from restorekit.errors import ConfigError, RestorekitError, UnknownName
+from restorekit.model.home import Home
+from restorekit.model.run import ACTIVE, Failure, State
+from restorekit.ports import Engine, Source
+from restorekit.settings import Settings, load
+from restorekit.workflow import durable, restore
+from restorekit.workflow.house import House
+from restorekit.workflow.locks import seat_taken
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Now, in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a door may use."""
+
+    settings: Settings
+    house: House
+    store: Store
+    shelf: Shelf
+    desk: Desk
+    looking: Looking
+
+    @property
+    def locks(self) -> Path:
+        """Where lock files of this host lie."""
+        return self.settings.staging / "locks"
+
+    def follower(self) -> Follower:
+        """For commands that wait for a run."""
+        return Follower(self.house, self._start)
+
+    def worker_present(self) -> bool:
+        """True if some process works for this host now."""
+        return seat_taken(self.store.engine, self.settings.host, self.locks)
+
+    def _start(self) -> durable.Worker | None:
+        work = durable.Work(recipes=restore.recipes(self.house), failed=self._failed, stopping=self.house.stopping)
+        self.locks.mkdir(parents=True, exist_ok=True)
+        worker = durable.Worker.try_start(self.store.engine, self.settings.host, work, self.locks)
+        if worker is not None:
+            self._settle()
+        return worker
+
+    def _settle(self) -> None:
+        """Whoever starts as worker first finishes or takes back what a dead one left half done on live."""
+        for name in self.settings.engines:
+            try:
+                settled = self.house.engine(name).settle()
+            except RestorekitError:
+                continue  # an engine that does not answer must not keep the others' work from running
+            for one in settled:
+                act = self.house.act("settled", "", f"{name}/{one.target}", order=one.order_id, outcome=one.outcome)
+                self.house.catalog.audit(act)
+
+    def _failed(self, run_id: str, failure: Failure) -> None:
+        """The last resort, for a recipe that could not end its run itself."""
+        run = self.house.catalog.run(run_id)
+        if run.state in ACTIVE:
+            act = self.house.act("failed", run_id, str(run.request.target), code=failure.code)
+            self.house.catalog.advance(run_id, State.FAILED, failure=failure, act=act)
+
+
+def open_service(config: Path | None = None) -> Service:
+    """Read the configuration and wire everything. Raises ConfigError."""
+    settings = load(config)
+    store = open_store(settings.state)
+    home = Home(
+        staging=settings.staging,
+        cache=settings.cache,
+        base=settings.folder,
+        timezone=settings.timezone,
+        row_key=signing.row_key(settings.keys),
+    )
+    house = House(
+        catalog=store,
+        engine=lru_cache(partial(_engine, settings, home)),
+        source=lru_cache(partial(_source, settings, home)),
+        playbook=lambda name: playbook.load(name, settings.playbooks),
+        clock=SystemClock(),
+        signer=signing.Signer(settings.keys),
+        host=settings.host,
+    )
+    shelf = Shelf(house, settings)
+    return Service(
+        settings,
+        house,
+        store,
+        shelf,
+        Desk(house, settings, shelf, partial(durable.ready, store.engine)),
+        Looking(house, settings),
+    )
+
+
+def _engine(settings: Settings, home: Home, name: str) -> Engine:
+    if name not in settings.engines:
+        raise UnknownName(f"there is no engine {name!r}", hint="See `engines` in restorekit.yaml.")
+    found: Engine = discovery.provider("restorekit.engines", name, settings.engines[name], home)
+    return retry.retrying(found)
+
+
+def _source(settings: Settings, home: Home, name: str) -> Source:
+    if name not in settings.sources:
+        raise UnknownName(f"there is no source {name!r}", hint="See `sources` in restorekit.yaml.")
+    found: Source = discovery.provider("restorekit.sources", name, settings.sources[name], home)
+    return retry.retrying(found)
+
+
+__all__ = ["ConfigError", "Service", "open_service"]

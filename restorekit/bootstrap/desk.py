@@ -1,0 +1,200 @@
+"""The life of a restore, as doors may ask for it: plan, request, approve, cancel, undo, retire."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from restorekit.bootstrap.shelf import Shelf
+from restorekit.errors import ApprovalNeeded, NoPoint, Refused, UndoImpossible, UnknownName
+from restorekit.model.database import DatabaseId
+from restorekit.model.difference import Difference
+from restorekit.model.exchange import Exchanged
+from restorekit.model.plan import Approval, Plan
+from restorekit.model.receipt import Receipt
+from restorekit.model.request import Act, Request
+from restorekit.model.run import Run, State
+from restorekit.model.staged import Staged
+from restorekit.model.undone import Undone
+from restorekit.model.verdict import Verdict
+from restorekit.playbook import Playbook
+from restorekit.settings import Settings
+from restorekit.signing import holds
+from restorekit.steps import pick as picking
+from restorekit.steps import plan as planning
+from restorekit.steps import promote as promoting
+from restorekit.steps import retire as retiring
+from restorekit.workflow import durable
+from restorekit.workflow.house import House
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that is known of one restore."""
+
+    run: Run
+    plan: Plan | None
+    staged: Staged | None
+    verdict: Verdict | None
+    difference: Difference | None
+    receipt: Receipt | None
+
+
+class Desk:
+    """Requests in, runs out. Nothing here waits; work is queued in the transaction that records the wish."""
+
+    def __init__(self, house: House, settings: Settings, shelf: Shelf, ready: Callable[[], None]) -> None:
+        self._house = house
+        self._ready = ready
+        self._settings = settings
+        self._shelf = shelf
+
+    def playbook_name(self, database: DatabaseId) -> str:
+        """The playbook configured for it, else `default`."""
+        entry = self._settings.databases.get(database.name)
+        return entry.playbook if entry is not None and entry.engine == database.engine else "default"
+
+    def plan(self, request: Request) -> Plan:
+        """What would run. Raises NoPoint, NeedsChoice, PointExpired, UnknownName, EngineUnavailable, PlaybookError."""
+        database = request.database
+        points = self._shelf.points(database, fresh=True)
+        if not points:
+            raise NoPoint(
+                f"no recovery point of {database} is known",
+                hint="`restorekit inventory` shows what the sources hold.",
+            )
+        choices = picking.pick(request, points, self._house.catalog.proofs(database))
+        playbook: Playbook = self._house.playbook(self.playbook_name(request.target))
+        now = self._house.clock.now()
+        return planning.plan(request, choices, playbook.policy(), self._live(request.target), now)
+
+    def _live(self, target: DatabaseId) -> planning.Live:
+        engine = self._house.engine(target.engine)
+        found = next((d for d in engine.databases() if d.database == target), None)
+        size = found.size_bytes if found else None
+        return planning.Live(exists=found is not None, size_bytes=size, settings=engine.settings(target.name))
+
+    def request(self, plan: Plan, act: Act) -> str:
+        """Start what was planned; returns the restore's id. Raises RestoreActive."""
+
+        def queue(connection: Any, run_id: str) -> None:
+            durable.enqueue(connection, "prepare", run_id, self._house.host)
+
+        self._ready()
+        return self._house.catalog.request(plan.request, (plan,), act, queue)
+
+    def story(self, run_id: str) -> Story:
+        """Everything known; raises UnknownName."""
+        run = self._house.catalog.run(run_id)
+        kept = self._house.catalog.kept
+        return Story(
+            run=run,
+            plan=kept(run.id, Plan),
+            staged=kept(run.id, Staged),
+            verdict=kept(run.id, Verdict),
+            difference=kept(run.id, Difference),
+            receipt=kept(run.id, Receipt),
+        )
+
+    def approve(self, run_id: str, act: Act, *, accept_changes: bool = False) -> str:
+        """Agree to exactly what the difference shows; queues the swap. Raises ApprovalNeeded in any other state."""
+        story = self.story(run_id)
+        if story.run.state != State.AWAITING_APPROVAL:
+            raise ApprovalNeeded(
+                f"restore {story.run.id} is {story.run.state}, not waiting for approval",
+                hint=f"See `restorekit status {story.run.id}`.",
+            )
+        assert story.plan is not None
+        assert story.verdict is not None
+        assert story.difference is not None
+        signer = self._house.signer
+        approval = Approval(
+            restore_id=story.run.id,
+            over=promoting.agreed(story.plan, story.verdict, story.difference),
+            approved_by=act.caller,
+            approved_at=self._house.clock.now(),
+            accept_changes=accept_changes,
+            text=act.confirmed,
+            public_key=signer.public_key,
+        )
+        signed = approval.model_copy(update={"signature": signer.sign(approval.signed_text)})
+
+        def queue(connection: Any) -> None:
+            durable.enqueue(connection, "apply", story.run.id, self._house.host, self._attempt())
+
+        self._ready()
+        self._house.catalog.approve(signed, act, queue)
+        return story.run.id
+
+    def cancel(self, run_id: str, act: Act) -> None:
+        """Stop it if the swap has not begun; raises Refused after that."""
+        run = self._house.catalog.run(run_id)
+
+        def queue(connection: Any) -> None:
+            durable.enqueue(connection, "cleanup", run.id, self._house.host)
+
+        self._ready()
+        self._house.catalog.ask_cancel(run.id, act, queue)
+
+    def undo(self, run_id: str, act: Act) -> None:
+        """Take a swap back. Raises UndoImpossible if nothing was swapped or retention has ended."""
+        run = self._house.catalog.run(run_id)
+        receipt = self._house.catalog.kept(run.id, Receipt)
+        if receipt is None or run.state != State.SWAPPED:
+            raise UndoImpossible(
+                f"restore {run.id} is {run.state}: there is nothing to undo",
+                hint=f"See `restorekit status {run.id}`.",
+            )
+
+        def queue(connection: Any) -> None:
+            durable.enqueue(connection, "undo", run.id, self._house.host, self._attempt())
+
+        self._ready()
+        self._house.catalog.ask_undo(run.id, act, queue)
+
+    def _attempt(self) -> int:
+        """A number of its own for an order that may be given again (approved anew, undone anew)."""
+        return int(self._house.clock.now().timestamp() * 1000)
+
+    def receipt(self, run_id: str) -> Receipt:
+        """The signed receipt; raises UnknownName if nothing was swapped."""
+        run = self._house.catalog.run(run_id)
+        receipt = self._house.catalog.kept(run.id, Receipt)
+        if receipt is None:
+            raise UnknownName(f"restore {run.id} has no receipt: it is {run.state}")
+        return receipt
+
+    def note(self, run_id: str, act: Act) -> None:
+        """Write a remark into the audit log."""
+        run = self._house.catalog.run(run_id)
+        self._house.catalog.audit(act.model_copy(update={"restore_id": run.id, "database": str(run.request.target)}))
+
+    def due_for_retirement(self, now: datetime, only: str | None = None) -> list[Receipt]:
+        """Receipts whose retention has ended; `only` names one run, which must be due."""
+        runs = self._house.catalog.runs(limit=100_000) if only is None else [self._house.catalog.run(only)]
+        ended = (State.SWAPPED, State.UNDONE)
+        receipts = [r for run in runs if run.state in ended and (r := self._house.catalog.kept(run.id, Receipt))]
+        due = retiring.due(receipts, now)
+        if only is not None and not due:
+            until = receipts[0].undo_until.isoformat() if receipts else "never: nothing was swapped"
+            raise Refused(f"the copy of {only} is kept until {until}", hint="Nothing was deleted.")
+        return due
+
+    def retire(self, receipts: Sequence[Receipt], act: Act) -> None:
+        """Delete the expired copies; the audit entry is written before each deletion."""
+        for receipt in receipts:
+            run_id = receipt.restore_id
+            undone = self._house.catalog.kept(run_id, Undone)
+            kept: list[Exchanged] = [receipt.exchanged, *([undone.exchanged] if undone else [])]
+            names = ", ".join(e.undo.schema_name for e in kept)
+            entry = act.model_copy(
+                update={"restore_id": run_id, "database": str(receipt.database), "details": {"deleted": names}}
+            )
+            self._house.catalog.audit(entry)
+            retiring.retire(kept, self._house.engine(receipt.database.engine))
+            self._house.catalog.advance(run_id, State.RETIRED)
+
+
+def receipt_holds(receipt: Receipt) -> bool:
+    """True if the signature on the receipt is by the key it names and covers all of it."""
+    return holds(receipt.public_key, receipt.signature, receipt.signed_text)

@@ -1,0 +1,73 @@
+"""A command that follows a restore: it becomes the worker if there is none, and keeps trying if there is one."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from restorekit.model.run import WORKING, Run
+from restorekit.workflow.durable import Worker
+from restorekit.workflow.house import House
+
+_LOOK_EVERY_S = 0.2
+
+
+class Follower:
+    """Follows runs on this host; `start` gives the worker, or None while somebody else is it."""
+
+    def __init__(self, house: House, start: Callable[[], Worker | None]) -> None:
+        self._house = house
+        self._start = start
+
+    def follow(self, run_id: str, show: Callable[[Run], None]) -> Run:
+        """Until the run needs no work; `show` gets each state seen.
+
+        As the worker it runs all queued work of this host before it leaves. Raises what interrupts it; unfinished
+        work is carried on by the next command.
+        """
+        shift: _Shift | None = None
+        try:
+            while True:
+                run = self._house.catalog.run(run_id)
+                show(run)
+                if shift is not None and not shift.busy:
+                    shift.end()
+                    shift = None
+                if run.state not in WORKING and shift is None:
+                    return run
+                if shift is None and (worker := self._start()) is not None:
+                    shift = _Shift(worker)
+                time.sleep(_LOOK_EVERY_S)  # the worker may be another process: it can only be polled
+        finally:
+            if shift is not None:
+                shift.break_off()
+
+
+class _Shift:
+    """A worker at work in a thread of this process."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self._worker.drain()
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that follows
+            self._error = error
+
+    @property
+    def busy(self) -> bool:
+        """True while there is work."""
+        return self._thread.is_alive()
+
+    def end(self) -> None:
+        """Give the seat up; raises what the worker raised."""
+        self._worker.stop()
+        if self._error is not None:
+            raise self._error
+
+    def break_off(self) -> None:
+        """Kill the children of running steps and give the seat up."""
+        self._worker.stop()

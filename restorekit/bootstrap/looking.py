@@ -1,0 +1,113 @@
+"""Looking without changing: doctor, peek into a backup, export a staged database, capture live."""
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO
+
+from restorekit.errors import Refused, RestorekitError
+from restorekit.model.contents import Contents
+from restorekit.model.database import DatabaseId, Where
+from restorekit.model.exchange import Finding
+from restorekit.model.plan import Plan
+from restorekit.model.request import Act
+from restorekit.model.run import State
+from restorekit.model.staged import Staged
+from restorekit.ports import Engine, Watch
+from restorekit.settings import Settings
+from restorekit.steps.stage import spec
+from restorekit.workflow.house import House
+
+_STAGED = frozenset({State.STAGED, State.VERIFIED, State.COMPARED, State.AWAITING_APPROVAL})
+_LOW_DISK = 2 << 30
+
+
+class Looking:
+    """Reads staged databases and live; every look is in the audit log."""
+
+    def __init__(self, house: House, settings: Settings) -> None:
+        self._house = house
+        self._settings = settings
+
+    def doctor(self) -> list[tuple[str, Finding]]:
+        """Findings of every engine and source, of disk and state; (where, finding)."""
+        found: list[tuple[str, Finding]] = []
+        for name in self._settings.engines:
+            found += [(name, f) for f in _asked(partial(self._check_engine, name))]
+        for name in self._settings.sources:
+            found += [(name, f) for f in _asked(partial(self._check_source, name))]
+        for entry in self._settings.databases.values():
+            found += [("playbook", f) for f in _asked(partial(self._check_playbook, entry.playbook))]
+        return [*found, ("staging", self._disk())]
+
+    def _check_engine(self, name: str) -> list[Finding]:
+        return self._house.engine(name).check()
+
+    def _check_source(self, name: str) -> list[Finding]:
+        return self._house.source(name).check()
+
+    def _check_playbook(self, name: str) -> list[Finding]:
+        self._house.playbook(name)
+        return []
+
+    def _disk(self) -> Finding:
+        folder = self._settings.staging
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+        text = f"{free / 1e9:.1f} GB free for staging in {self._settings.staging}"
+        if free < _LOW_DISK:
+            return Finding(severity="warn", code="disk", text=text, hint="A restore needs about twice its size here.")
+        return Finding(severity="ok", code="disk", text=text)
+
+    def peek(
+        self, run_id: str, table: str, condition: str, most: int, act: Act
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Rows of a staged table, for showing at once. Raises Refused if nothing is staged."""
+        engine, staged = self._open(run_id)
+        self._house.catalog.audit(act)
+        try:
+            return engine.peek(staged.where, table, condition, most)
+        finally:
+            engine.cool(staged.sandbox)
+
+    def export(self, run_id: str, out: BinaryIO, act: Act, watch: Watch) -> None:
+        """A plain dump of a staged database."""
+        engine, staged = self._open(run_id)
+        self._house.catalog.audit(act)
+        try:
+            engine.export(staged.where, out, watch)
+        finally:
+            engine.cool(staged.sandbox)
+
+    def capture(self, database: DatabaseId, out: BinaryIO, act: Act, watch: Watch) -> Contents:
+        """A consistent dump of live with its manifest."""
+        self._house.catalog.audit(act)
+        return self._house.engine(database.engine).capture(database.name, out, watch)
+
+    def live_contents(self, database: DatabaseId) -> Contents:
+        """What live holds now, with fingerprints."""
+        return self._house.engine(database.engine).contents(Where(schema_name=database.name))
+
+    def _open(self, run_id: str) -> tuple[Engine, Staged]:
+        run = self._house.catalog.run(run_id)
+        staged = self._house.catalog.kept(run.id, Staged)
+        if staged is None or run.state not in _STAGED:
+            raise Refused(
+                f"restore {run.id} is {run.state}: nothing is staged",
+                hint="Stage it again: restorekit restore DB --point ID --until staged.",
+            )
+        engine = self._house.engine(run.request.target.engine)
+        from restorekit.model.plan import Plan  # noqa: PLC0415
+        from restorekit.steps.stage import spec  # noqa: PLC0415
+
+        engine.open_sandbox(spec(run.id, self._house.need(run.id, Plan)))
+        return engine, staged
+
+
+def _asked(question: Callable[[], list[Finding]]) -> list[Finding]:
+    """The findings, or the error as one."""
+    try:
+        return question()
+    except RestorekitError as error:
+        return [Finding(severity="refuse", code=error.code, text=error.message, hint=error.hint)]

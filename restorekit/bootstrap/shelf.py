@@ -1,0 +1,173 @@
+"""What lies on the shelves: databases, recovery points, scans. Reading only, except for the catalog's memory."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from restorekit.errors import NeedsChoice, RestorekitError, UnknownName
+from restorekit.model.database import DatabaseId, LiveDatabase
+from restorekit.model.point import PointState, RecoveryPoint
+from restorekit.settings import Settings
+from restorekit.workflow.house import House
+
+
+@dataclass(frozen=True)
+class Stock:
+    """One database in the inventory: live or not, its points, and the newest ones."""
+
+    database: DatabaseId
+    customer: str
+    live: LiveDatabase | None
+    points: tuple[RecoveryPoint, ...]
+    newest: datetime | None
+    newest_proven: datetime | None
+    best_level: int | None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All databases and points; `problems` say what could not be read, `unparsed` counts names no layout fits."""
+
+    stocks: tuple[Stock, ...]
+    problems: tuple[str, ...] = ()
+    unparsed: int = 0
+    scanned: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def orphans(self) -> tuple[Stock, ...]:
+        """Databases that have points but are not live."""
+        return tuple(s for s in self.stocks if s.live is None)
+
+    @property
+    def bare(self) -> tuple[Stock, ...]:
+        """Live databases without a usable point."""
+        return tuple(s for s in self.stocks if s.live is not None and not _usable(s.points))
+
+
+def _usable(points: Iterable[RecoveryPoint]) -> list[RecoveryPoint]:
+    return [p for p in points if p.state == PointState.USABLE]
+
+
+class Shelf:
+    """Sources and engines as they are now, and what the catalog remembers of them."""
+
+    def __init__(self, house: House, settings: Settings) -> None:
+        self._house = house
+        self._settings = settings
+
+    def scan(self, only: str | None = None) -> tuple[list[str], int, dict[str, int]]:
+        """Look at every source (or one): problems, unparsed names, and points found per source."""
+        if only is not None and only not in self._settings.sources:
+            known = ", ".join(sorted(self._settings.sources)) or "none"
+            raise UnknownName(f"there is no source {only!r}; configured: {known}")
+        problems: list[str] = []
+        unparsed, found = 0, {}
+        for name in self._settings.sources if only is None else [only]:
+            try:
+                scan = self._house.source(name).scan(self._house.catalog.points(source=name))
+            except RestorekitError as error:
+                problems.append(f"{name}: {error.message}")
+                continue
+            self._house.catalog.record_scan(scan)
+            problems += [f"{name}: {p}" for p in scan.problems]
+            unparsed += scan.unparsed
+            found[name] = len(scan.points)
+        return problems, unparsed, found
+
+    def live(self) -> tuple[dict[DatabaseId, LiveDatabase], list[str]]:
+        """Every live database, and sentences about engines that do not answer."""
+        found: dict[DatabaseId, LiveDatabase] = {}
+        problems = []
+        for name in self._settings.engines:
+            try:
+                found |= {d.database: d for d in self._house.engine(name).databases()}
+            except RestorekitError as error:
+                problems.append(f"{name}: {error.message}")
+        return found, problems
+
+    def inventory(self, only: str | None = None) -> Inventory:
+        """Scan, then everything per database."""
+        problems, unparsed, found = self.scan(only)
+        live, silent = self.live()
+        points = self._by_database(self._house.catalog.points(source=only))
+        names = sorted({*live, *points}, key=str)
+        stocks = tuple(self._stock(n, live.get(n), points.get(n, [])) for n in names)
+        return Inventory(stocks=stocks, problems=tuple(problems + silent), unparsed=unparsed, scanned=found)
+
+    def find(self, words: str) -> list[Stock]:
+        """Databases whose name, engine or customer holds every word."""
+        live, _ = self.live()
+        points = self._by_database(self._house.catalog.points())
+        wanted = words.lower().split()
+        hits = []
+        for name in sorted({*live, *points}, key=str):
+            text = f"{name} {self.customer(name)}".lower()
+            if all(w in text for w in wanted):
+                hits.append(self._stock(name, live.get(name), points.get(name, [])))
+        return hits
+
+    def identify(self, text: str) -> DatabaseId:
+        """`engine/name`, or a name that only one engine or source knows. Raises NeedsChoice, UnknownName."""
+        if "/" in text:
+            try:
+                database = DatabaseId.parse(text)
+            except ValueError as error:
+                raise UnknownName(str(error)) from error
+            if database.engine not in self._settings.engines:
+                known = ", ".join(sorted(self._settings.engines))
+                raise UnknownName(f"there is no engine {database.engine!r}; configured: {known}")
+            return database
+        live, _ = self.live()
+        remembered = {p.database for p in self._house.catalog.points()}
+        hits = sorted((d for d in {*live, *remembered} if d.name == text), key=str)
+        if not hits:
+            raise UnknownName(
+                f"no database {text!r} is live or in a backup", hint="Try `restorekit find` or `restorekit inventory`."
+            )
+        if len(hits) > 1:
+            raise NeedsChoice(
+                f"{text!r} is on more than one engine",
+                hint=f"Write engine/name, for example {hits[0]}.",
+                details=tuple(str(h) for h in hits),
+            )
+        return hits[0]
+
+    def points(self, database: DatabaseId, *, fresh: bool = False) -> list[RecoveryPoint]:
+        """Points of this database, newest first; looks at the sources first if `fresh` or nothing is remembered."""
+        catalog = self._house.catalog
+        remembered = catalog.points(database)
+        if fresh or not remembered:
+            self.scan()
+            remembered = catalog.points(database)
+        return remembered
+
+    def customer(self, database: DatabaseId) -> str:
+        """Who owns it, as configured or as last recorded."""
+        entry = self._settings.databases.get(database.name)
+        if entry is not None and entry.engine == database.engine and entry.customer:
+            return entry.customer
+        facts = self._house.catalog.lineage(database)
+        return facts[-1].owner if facts else ""
+
+    @staticmethod
+    def _by_database(points: Iterable[RecoveryPoint]) -> dict[DatabaseId, list[RecoveryPoint]]:
+        sorted_in: dict[DatabaseId, list[RecoveryPoint]] = {}
+        for point in points:
+            sorted_in.setdefault(point.database, []).append(point)
+        return sorted_in
+
+    def _stock(self, name: DatabaseId, live: LiveDatabase | None, points: list[RecoveryPoint]) -> Stock:
+        proofs = self._house.catalog.proofs(name)
+        usable = [p for p in _usable(points) if p.consistent_at is not None]
+        proven = [p for p in usable if p.id in proofs]
+        moments = [p.consistent_at for p in usable if p.consistent_at]
+        proven_moments = [p.consistent_at for p in proven if p.consistent_at]
+        return Stock(
+            database=name,
+            customer=self.customer(name),
+            live=live,
+            points=tuple(points),
+            newest=max(moments, default=None),
+            newest_proven=max(proven_moments, default=None),
+            best_level=max(proofs.values(), default=None),
+        )
