@@ -1,0 +1,108 @@
+"""SQL expressions that sum up rows: independent of their order, of column order and of storage.
+
+The text of a row is injective: before each value stands its length in bytes, or N for NULL, so no two different rows
+share a text. Generated columns stay out: they derive from the others, and their expression is part of the schema
+hash. No alias is used anywhere: a customer's column may bear any name.
+"""
+
+from collections.abc import Sequence
+
+from restorekit.engines.mariadb.connect import quoted
+from restorekit.errors import RestorekitError
+from restorekit.model.contents import Fingerprint
+from restorekit.model.value import Value
+
+ALGORITHM = "mariadb-md5sum-v1"
+"""COUNT(*), and the sums of both 64-bit halves of the MD5 of each row's text."""
+
+HISTORY_ALGORITHM = "mariadb-md5sum-history-v1"
+"""The same over all row versions, with the times of their validity."""
+
+_LONG = frozenset({"mediumtext", "longtext", "mediumblob", "longblob"})
+_SPATIAL = frozenset(
+    {
+        "geometry",
+        "point",
+        "linestring",
+        "polygon",
+        "multipoint",
+        "multilinestring",
+        "multipolygon",
+        "geometrycollection",
+    }
+)
+_UTF8_BYTES = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii", "binary"})
+"""Character sets whose bytes are UTF-8 already (or must not be touched)."""
+
+
+class Column(Value):
+    """What decides how a column's values become text."""
+
+    name: str
+    data_type: str
+    charset: str | None = None
+    scaled: bool = False
+    generated: bool = False
+    row_time: bool = False
+
+
+def _exact(column: Column, carried: bool) -> str:  # noqa: FBT001  # one private place
+    """The value as bytes that say everything about it."""
+    name = quoted(column.name)
+    if column.data_type == "float":
+        # A FLOAT prints 6 digits; as DOUBLE it prints all. A dump carries 6: that is what arrives at the other side.
+        return f"CAST(CAST(CAST({name} AS CHAR) AS FLOAT) AS DOUBLE)" if carried else f"CAST({name} AS DOUBLE)"
+    if column.data_type == "double" and column.scaled:
+        return f"CAST({name} AS DOUBLE)"
+    if column.data_type == "bit":
+        return f"CAST({name} AS UNSIGNED)"
+    if column.charset is not None and column.charset not in _UTF8_BYTES:
+        return f"CONVERT({name} USING utf8mb4)"
+    return name
+
+
+def parts(column: Column, *, carried: bool = False) -> str:
+    """Length and value of one column, as two arguments of CONCAT_WS (which drops the NULL after an N)."""
+    value = _exact(column, carried)
+    shown = value
+    if column.data_type in _LONG or column.data_type in _SPATIAL:
+        # A text longer than max_allowed_packet would become NULL, and its row invisible to the sum.
+        shown = f"IF(LENGTH({value})>65536,MD5({value}),{value})"
+    return f"IFNULL(LENGTH({value}),'N'),{shown}"
+
+
+def row_text(columns: Sequence[Column], *, carried: bool = False) -> str:
+    """The injective text of a row; the order of `columns` does not matter (they are taken by name).
+
+    `carried`: FLOAT values as a dump carries them (6 digits), not as the server keeps them.
+    """
+    if not columns:
+        return "''"
+    ordered = sorted(columns, key=lambda c: c.name)
+    return f"CONCAT_WS('#',{','.join(parts(c, carried=carried) for c in ordered)})"
+
+
+def row_hash(columns: Sequence[Column], *, carried: bool = False) -> str:
+    """One 64-bit half of the MD5 of a row: enough to find differing rows, one computation per row."""
+    return f"CAST(CONV(LEFT(MD5({row_text(columns, carried=carried)}),16),16,10) AS UNSIGNED)"
+
+
+def sums(columns: Sequence[Column], *, carried: bool = False) -> str:
+    """Select list of four: rows, rows with a text, and both sums. The variable keeps MD5 at once per row."""
+    text = row_text(columns, carried=carried)
+    return (
+        f"COUNT(*),COUNT(@rk_row:=MD5({text})),SUM(CAST(CONV(LEFT(@rk_row,16),16,10) AS UNSIGNED)),"
+        "SUM(CAST(CONV(RIGHT(@rk_row,16),16,10) AS UNSIGNED))"
+    )
+
+
+def fingerprint(answer: Sequence[object], algorithm: str = ALGORITHM) -> Fingerprint:
+    """What a select of `sums` answered; raises RestorekitError if a row could not be read whole."""
+    rows, texts, left, right = answer
+    assert isinstance(rows, int)
+    if rows != texts:
+        raise RestorekitError(
+            "a row is larger than the server's max_allowed_packet and cannot be summed up; nothing was changed",
+            hint="Raise max_allowed_packet (up to 1G) on the server and try again.",
+        )
+    return Fingerprint(algorithm=algorithm, rows=rows, value=f"{left or 0}:{right or 0}")
