@@ -170,6 +170,10 @@ class Comparing(Protocol):
         """Differences of `tables` (on either side), by chunk, then by row; totals exact, `most_rows` rows kept each."""
         ...
 
+    def count(self, where: Where, table: str, condition: str) -> int:
+        """How many rows fulfil `condition` (all if empty). Same duties as peek."""
+        ...
+
     def peek(self, where: Where, table: str, condition: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and up to `most` rows, for showing at once; never stored. Runs as a powerless user."""
         ...

@@ -115,14 +115,16 @@ def _engine(settings: Settings, home: Home, name: str) -> Engine:
     if name not in settings.engines:
         raise UnknownName(f"there is no engine {name!r}", hint="See `engines` in restorekit.yaml.")
     found: Engine = discovery.provider("restorekit.engines", name, settings.engines[name], home)
-    return retry.retrying(found)
+    wrapped: Engine = retry.retrying(found)
+    return wrapped
 
 
 def _source(settings: Settings, home: Home, name: str) -> Source:
     if name not in settings.sources:
         raise UnknownName(f"there is no source {name!r}", hint="See `sources` in restorekit.yaml.")
     found: Source = discovery.provider("restorekit.sources", name, settings.sources[name], home)
-    return retry.retrying(found)
+    wrapped: Source = retry.retrying(found)
+    return wrapped
 
 
 __all__ = ["ConfigError", "Service", "open_service"]

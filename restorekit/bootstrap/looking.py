@@ -71,6 +71,15 @@ class Looking:
         finally:
             engine.cool(staged.sandbox)
 
+    def count(self, run_id: str, table: str, condition: str, act: Act) -> int:
+        """How many rows of a staged table fulfil the condition."""
+        engine, staged = self._open(run_id)
+        self._house.catalog.audit(act)
+        try:
+            return engine.count(staged.where, table, condition)
+        finally:
+            engine.cool(staged.sandbox)
+
     def export(self, run_id: str, out: BinaryIO, act: Act, watch: Watch) -> None:
         """A plain dump of a staged database."""
         engine, staged = self._open(run_id)
@@ -98,9 +107,6 @@ class Looking:
                 hint="Stage it again: restorekit restore DB --point ID --until staged.",
             )
         engine = self._house.engine(run.request.target.engine)
-        from restorekit.model.plan import Plan  # noqa: PLC0415
-        from restorekit.steps.stage import spec  # noqa: PLC0415
-
         engine.open_sandbox(spec(run.id, self._house.need(run.id, Plan)))
         return engine, staged
 

@@ -1,0 +1,319 @@
+"""The life of a restore at the command line: plan, restore, status, watch, diff, approve, swap, cancel, undo."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from restorekit.cli import shapes, show
+from restorekit.cli.app import Database, Door, Json, RunId, app, caller, door, out
+from restorekit.cli.out import Out
+from restorekit.cli.progress import ProgressLine
+from restorekit.errors import ApprovalNeeded, RestorekitError, UsageError
+from restorekit.model.database import DatabaseId
+from restorekit.model.request import Request, Role, Wish
+from restorekit.model.run import ACTIVE, WORKING, State
+
+At = Annotated[str | None, typer.Option("--at", help="The state at this ISO time.")]
+Before = Annotated[str | None, typer.Option("--before", help="The last state before this ISO time.")]
+Contains = Annotated[str | None, typer.Option("--contains", help="A state that holds all up to this ISO time.")]
+Tables = Annotated[str | None, typer.Option("--tables", help="Only these, comma separated.")]
+Point = Annotated[str | None, typer.Option("--point", help="This recovery point, by id.")]
+As = Annotated[str | None, typer.Option("--as", help="Restore under another name (engine/name or name).")]
+UntilOption = Annotated[
+    Literal["staged", "verified", "diff", "swapped"], typer.Option("--until", help="Stop after this step.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Approve what the difference shows without asking.")]
+ENDINGS = {State.FAILED: 5, State.CANCELLED: 130}
+
+
+def _request(hold: Door, database: str, options: dict[str, str | None], until: str) -> Request:
+    name = hold.service.shelf.identify(database)
+    roles: dict[str, Role] = {"at": "as_of", "before": "before_damage", "contains": "must_contain"}
+    wishes = tuple(
+        Wish(at=hold.time(text, f"--{key}"), role=role, words=text)
+        for key, role in roles.items()
+        if (text := options[key]) is not None
+    )
+    if options["point"] is not None and wishes:
+        raise UsageError("--point and a moment exclude each other")
+    tables = options["tables"]
+    return Request.model_validate(
+        {
+            "database": name,
+            "target": _target(name, options["as"]),
+            "wishes": wishes,
+            "point_id": options["point"],
+            "tables": tuple(t.strip() for t in tables.split(",") if t.strip()) if tables else None,
+            "until": until,
+            "requested_by": caller(),
+        }
+    )
+
+
+def _target(name: DatabaseId, other: str | None) -> DatabaseId:
+    if other is None:
+        return name
+    if "/" not in other:
+        return DatabaseId(engine=name.engine, name=other)
+    target = DatabaseId.parse(other)
+    if target.engine != name.engine:
+        raise UsageError("--as names another engine; a restore stays on its engine")
+    return target
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    database: Database,
+    *,
+    at: At = None,
+    before: Before = None,
+    contains: Contains = None,
+    tables: Tables = None,
+    point: Point = None,
+    other: As = None,
+    as_json: Json = False,
+) -> None:
+    """What a restore would do, with reasons and refusals. Changes nothing.
+
+    Example: restorekit plan db1/acme_shop --before 2009-01-22T08:52 --contains 2009-01-17
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    options = {"at": at, "before": before, "contains": contains, "tables": tables, "point": point, "as": other}
+    value = hold.service.desk.plan(_request(hold, database, options, "swapped"))
+    answer.document({**value.model_dump(mode="json"), "fingerprint": value.digest})
+    if not as_json:
+        show.plan(answer, value, hold.zone)
+        answer.say(f"Run it with: restorekit restore {value.request.database} --point {value.point.id}")
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    database: Database,
+    *,
+    at: At = None,
+    before: Before = None,
+    contains: Contains = None,
+    tables: Tables = None,
+    point: Point = None,
+    other: As = None,
+    until: UntilOption = "swapped",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Restore a database beside live, prove it, show the difference; swap it in after approval.
+
+    Prints the restore's id first, follows it, and survives a lost terminal: `restorekit watch ID` goes on.
+
+    Example: restorekit restore db1/acme_shop --at 2009-01-17T18:00
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    options = {"at": at, "before": before, "contains": contains, "tables": tables, "point": point, "as": other}
+    value = hold.service.desk.plan(_request(hold, database, options, until))
+    show.plan(answer, value, hold.zone)
+    act = hold.act("request", database=str(value.target), shown=value.digest)
+    run_id = hold.service.desk.request(value, act)
+    answer.say(f"Restore {run_id}")
+    _follow(hold, answer, run_id)
+    if _story_state(hold, run_id) == State.AWAITING_APPROVAL:
+        _approval(hold, answer, run_id, yes=yes or value.policy.auto_approve)
+    _end(hold, answer, run_id)
+
+
+def _story_state(hold: Door, run_id: str) -> State:
+    return hold.service.house.catalog.run(run_id).state
+
+
+def _approval(hold: Door, answer: Out, run_id: str, *, yes: bool) -> None:
+    """Show what was found and ask, if somebody is there to be asked."""
+    story = hold.service.desk.story(run_id)
+    if story.run.failure is not None:
+        return
+    _evidence(hold, answer, run_id)
+    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not answer.as_json
+    if not yes and not (interactive and typer.confirm("Swap this into live now?", default=False, err=True)):
+        return
+    text = "--yes" if yes else "confirmed at the terminal"
+    hold.service.desk.approve(run_id, hold.act("approve", restore_id=run_id, confirmed=text))
+    _follow(hold, answer, run_id)
+
+
+def _evidence(hold: Door, answer: Out, run_id: str, *, summary: bool = True) -> None:
+    story = hold.service.desk.story(run_id)
+    if story.verdict is not None:
+        show.verdict(answer, story.verdict)
+    if story.difference is not None:
+        show.difference(answer, story.difference, hold.zone, summary=summary)
+
+
+def _follow(hold: Door, answer: Out, run_id: str) -> None:
+    line = ProgressLine(answer)
+    try:
+        hold.service.follower().follow(run_id, line)
+    finally:
+        line.clear()
+
+
+def _end(hold: Door, answer: Out, run_id: str) -> None:
+    """Say how it ended and leave with its exit code."""
+    story = hold.service.desk.story(run_id)
+    answer.document(shapes.story(story))
+    if not answer.as_json:
+        if story.run.request.until in ("verified", "diff") and story.run.state in (State.VERIFIED, State.COMPARED):
+            _evidence(hold, answer, run_id)
+        show.ended(answer, story, hold.zone)
+    code = _exit_code(story.run.state, story.run.failure.exit_code if story.run.failure else None)
+    if code:
+        raise typer.Exit(code)
+
+
+def _exit_code(state: State, failed: int | None) -> int:
+    if failed is not None:
+        return failed
+    if state == State.AWAITING_APPROVAL:
+        return ApprovalNeeded.exit_code
+    return ENDINGS.get(state, 0)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One restore; without it the last ones.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """One restore, or the last ones and whether a worker runs.
+
+    Example: restorekit status
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    if run_id is not None:
+        story = hold.service.desk.story(run_id)
+        answer.document(shapes.story(story))
+        if not as_json:
+            _evidence(hold, answer, story.run.id)
+            show.ended(answer, story, hold.zone)
+        return
+    runs = hold.service.house.catalog.runs(limit=20)
+    answer.document([shapes.story(hold.service.desk.story(r.id)) for r in runs])
+    answer.table(
+        ("restore", "database", "state", "level", "by"),
+        [(r.id, str(r.request.target), str(r.state), str(r.level or "-"), r.request.requested_by) for r in runs],
+    )
+    if not as_json:
+        waiting = [r for r in runs if r.state in WORKING]
+        if waiting and not hold.service.worker_present():
+            answer.say(f"no worker runs: `restorekit watch {waiting[0].id}` carries on")
+        elif not runs:
+            answer.say("no restores yet")
+
+
+@app.command()
+def watch(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
+    """Follow a restore until it needs nothing more; carry it on if nobody does.
+
+    Example: restorekit watch k3f9
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    full = hold.service.house.catalog.run(run_id).id
+    _follow(hold, answer, full)
+    _end(hold, answer, full)
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    run_id: RunId,
+    *,
+    summary: Annotated[bool, typer.Option("--summary", help="Tables only, no rows.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What differs between the restored database and live. Values are not shown and never stored.
+
+    Example: restorekit diff k3f9 --summary
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    story = hold.service.desk.story(run_id)
+    if story.difference is None:
+        raise UsageError(f"restore {story.run.id} is {story.run.state}: there is no difference yet")
+    answer.document(_difference_shape(story.difference.model_dump(mode="json"), summary=summary))
+    if not as_json:
+        show.difference(answer, story.difference, hold.zone, summary=summary)
+
+
+def _difference_shape(shape: dict[str, object], *, summary: bool) -> dict[str, object]:
+    shape.pop("live", None)
+    if summary and isinstance(shape["tables"], list):
+        for table in shape["tables"]:
+            table.pop("rows", None)
+    return shape
+
+
+@app.command()
+def approve(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
+    """Agree to exactly the difference shown, and follow the swap.
+
+    Example: restorekit approve k3f9
+    """
+    _approve(context, run_id, accept_changes=False, as_json=as_json)
+
+
+@app.command()
+def swap(
+    context: typer.Context,
+    run_id: RunId,
+    *,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Also if live has changed since; what slips is named and kept.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Approve and swap; with --accept-changes also when live has moved on.
+
+    Example: restorekit swap k3f9 --accept-changes
+    """
+    _approve(context, run_id, accept_changes=accept_changes, as_json=as_json)
+
+
+def _approve(context: typer.Context, run_id: str, *, accept_changes: bool, as_json: bool) -> None:
+    answer, hold = out(as_json=as_json), door(context)
+    run = hold.service.house.catalog.run(run_id)
+    act = hold.act(
+        "approve", restore_id=run.id, database=str(run.request.target), confirmed="approve at the command line"
+    )
+    hold.service.desk.approve(run.id, act, accept_changes=accept_changes)
+    _follow(hold, answer, run.id)
+    _end(hold, answer, run.id)
+
+
+@app.command()
+def cancel(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
+    """Stop a restore before its swap; the staged copy is discarded. Refused once the swap has begun.
+
+    Example: restorekit cancel k3f9
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    run = hold.service.house.catalog.run(run_id)
+    hold.service.desk.cancel(run.id, hold.act("cancel", restore_id=run.id, database=str(run.request.target)))
+    _follow(hold, answer, run.id)
+    story = hold.service.desk.story(run.id)
+    answer.document(shapes.story(story))
+    if not as_json:
+        show.ended(answer, story, hold.zone)
+    if story.run.state in ACTIVE:
+        raise RestorekitError(f"restore {run.id} is still {story.run.state}")
+
+
+@app.command()
+def undo(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
+    """Take a swap back: live becomes exactly what it was; the other side is kept.
+
+    Example: restorekit undo k3f9
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    run = hold.service.house.catalog.run(run_id)
+    hold.service.desk.undo(run.id, hold.act("undo", restore_id=run.id, database=str(run.request.target)))
+    _follow(hold, answer, run.id)
+    _end(hold, answer, run.id)

@@ -1,0 +1,68 @@
+"""The stable JSON of answers. What is here is a promise to scripts; fields are only ever added."""
+
+from typing import TYPE_CHECKING, Any
+
+from restorekit.model.point import RecoveryPoint
+
+if TYPE_CHECKING:
+    from restorekit.bootstrap.desk import Story
+    from restorekit.bootstrap.shelf import Inventory, Stock
+
+
+def story(told: "Story") -> dict[str, Any]:
+    """`restore`, `status`, `approve`, `undo`: one restore."""
+    run, receipt = told.run, told.receipt
+    return {
+        "id": run.id,
+        "database": str(run.request.target),
+        "of": str(run.request.database),
+        "state": str(run.state),
+        "level": run.level,
+        "equal_to": told.verdict.equal_to if told.verdict else None,
+        "point": run.request.point_id,
+        "error": run.failure.model_dump(mode="json") if run.failure else None,
+        "progress": run.progress.model_dump(mode="json") if run.progress else None,
+        "checks": [c.model_dump(mode="json") for c in told.verdict.checks] if told.verdict else [],
+        "requested_by": run.request.requested_by,
+        "created_at": run.created_at.isoformat(),
+        "changed_at": run.changed_at.isoformat(),
+        "undo_until": receipt.undo_until.isoformat() if receipt else None,
+        "blocked_s": receipt.exchanged.blocked_s if receipt else None,
+        "slipped": [s.model_dump(mode="json") for s in receipt.exchanged.slipped] if receipt else [],
+    }
+
+
+def point(one: RecoveryPoint, level: int | None) -> dict[str, Any]:
+    """One recovery point."""
+    shape = one.model_dump(mode="json", exclude={"locator"})
+    return {**shape, "database": str(one.database), "level": level}
+
+
+def stock(one: "Stock") -> dict[str, Any]:
+    """One database of the inventory."""
+    return {
+        "database": str(one.database),
+        "customer": one.customer,
+        "live": one.live is not None,
+        "size_bytes": one.live.size_bytes if one.live else None,
+        "points": len(one.points),
+        "newest": one.newest.isoformat() if one.newest else None,
+        "newest_proven": one.newest_proven.isoformat() if one.newest_proven else None,
+        "level": one.best_level,
+    }
+
+
+def inventory(found: "Inventory") -> dict[str, Any]:
+    """The whole inventory with totals that add up."""
+    live = [s for s in found.stocks if s.live]
+    return {
+        "databases": [stock(s) for s in found.stocks],
+        "problems": list(found.problems),
+        "unparsed": found.unparsed,
+        "totals": {
+            "live": len(live),
+            "with_points": len(live) - len(found.bare),
+            "without_points": len(found.bare),
+            "orphans": len(found.orphans),
+        },
+    }

@@ -1,0 +1,179 @@
+"""Commands that read: doctor, inventory, find, points, peek, capture."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restorekit.cli import shapes, words
+from restorekit.cli.app import Database, Json, app, door, out
+from restorekit.errors import Refused, UsageError
+from restorekit.model.point import PointState
+
+
+@app.command()
+def doctor(context: typer.Context, *, as_json: Json = False) -> None:
+    """Tools, servers, rights, credentials, disk: each with its hint. Changes nothing.
+
+    Example: restorekit doctor
+    """
+    answer = out(as_json=as_json)
+    findings = door(context).service.looking.doctor()
+    answer.document([{"where": where, **f.model_dump(mode="json")} for where, f in findings])
+    if not as_json:
+        for where, finding in findings:
+            style = {"refuse": "red", "wait": "yellow", "warn": "yellow"}.get(finding.severity, "")
+            answer.say(f"{finding.severity:7}{where}: {finding.text}", style=style)
+            if finding.hint and finding.severity != "ok":
+                answer.say(f"       {finding.hint}")
+    if any(f.severity == "refuse" for _, f in findings):
+        raise Refused("doctor found what makes a restore impossible", hint="Mend what is marked refuse.")
+
+
+@app.command()
+def inventory(
+    context: typer.Context,
+    *,
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Scan the sources, then per database: points, newest, newest proven; totals that add up.
+
+    Example: restorekit inventory --source nightly
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    found = hold.service.shelf.inventory(source)
+    shape = shapes.inventory(found)
+    answer.document(shape)
+    answer.table(
+        ("database", "customer", "live", "points", "newest", "proven"),
+        [
+            (
+                str(s.database),
+                s.customer,
+                words.size(s.live.size_bytes) if s.live else "no",
+                str(len(s.points)),
+                words.short_moment(s.newest, hold.zone),
+                words.level(s.best_level),
+            )
+            for s in found.stocks
+        ],
+        right=(3,),
+    )
+    if as_json:
+        return
+    totals = shape["totals"]
+    answer.say(
+        f"{totals['live']} live: {totals['with_points']} with a usable point, {totals['without_points']} without; "
+        f"{totals['orphans']} only in backups"
+    )
+    if found.unparsed:
+        answer.say(f"{found.unparsed} names in the sources fit no layout")
+    for problem in found.problems:
+        answer.say(f"problem: {problem}", style="yellow")
+
+
+@app.command()
+def find(
+    context: typer.Context, text: Annotated[list[str], typer.Argument(metavar="WORDS")], *, as_json: Json = False
+) -> None:
+    """Databases whose name, engine or customer holds every word.
+
+    Example: restorekit find acme shop
+    """
+    answer = out(as_json=as_json)
+    hits = door(context).service.shelf.find(" ".join(text))
+    answer.document([shapes.stock(s) for s in hits])
+    for hit in hits:
+        live = f"live {words.size(hit.live.size_bytes)}" if hit.live else "not live"
+        customer = f"customer {hit.customer}, " if hit.customer else ""
+        answer.say(f"{hit.database}  {customer}{live}, {len(hit.points)} points")
+    if not hits and not as_json:
+        answer.say("nothing found")
+
+
+@app.command()
+def points(
+    context: typer.Context,
+    database: Database,
+    *,
+    around: Annotated[str | None, typer.Option(help="Nearest to this ISO time first.")] = None,
+    scan: Annotated[bool, typer.Option(help="Look at the sources first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Recovery points of a database: moment, medium, consistency, level proven, usable or why not.
+
+    Example: restorekit points db1/acme_shop --around 2009-01-17T16:41
+    """
+    answer, hold = out(as_json=as_json), door(context)
+    shelf = hold.service.shelf
+    name = shelf.identify(database)
+    found = shelf.points(name, fresh=scan)
+    if around is not None:
+        near = hold.time(around, "--around")
+        found = sorted(found, key=lambda p: abs((p.consistent_at - near).total_seconds()) if p.consistent_at else 1e18)
+    proofs = hold.service.house.catalog.proofs(name)
+    answer.document([shapes.point(p, proofs.get(p.id)) for p in found])
+    answer.table(
+        ("point", "its data", "source", "size", "consistency", "proven", ""),
+        [
+            (
+                p.id,
+                words.short_moment(p.consistent_at, hold.zone),
+                p.source,
+                words.size(p.size_bytes),
+                p.consistency,
+                words.level(proofs.get(p.id)),
+                "" if p.state == PointState.USABLE else f"{p.state}: {p.why}",
+            )
+            for p in found
+        ],
+        right=(3,),
+    )
+    if not found and not as_json:
+        answer.say(f"no recovery point of {name} is known")
+
+
+@app.command()
+def capture(
+    context: typer.Context,
+    database: Database,
+    *,
+    to: Annotated[Path | None, typer.Option("--to", help="File to write (default: stdout).")] = None,
+) -> None:
+    """A consistent dump of live with its manifest, both out of one snapshot.
+
+    Example: restorekit capture db1/acme_shop --to acme_shop.sql
+    """
+    hold = door(context)
+    name = hold.service.shelf.identify(database)
+    act = hold.act("capture", database=str(name))
+    watch = Quiet()
+    if to is None:
+        if sys.stdout.isatty():
+            raise UsageError("a dump is not written to a terminal", hint="Use --to FILE or redirect stdout.")
+        hold.service.looking.capture(name, sys.stdout.buffer, act, watch)
+        return
+    part = to.with_name(to.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        contents = hold.service.looking.capture(name, file, act, watch)
+        file.flush()
+        os.fsync(file.fileno())
+    manifest = to.with_name(to.name + ".manifest.json")
+    manifest.write_text(contents.model_dump_json(), encoding="utf-8")
+    part.rename(to)
+    rows = sum(t.rows or 0 for t in contents.tables)
+    out(as_json=False).say(f"{to}: {len(contents.tables)} tables, {rows:,} rows; manifest in {manifest.name}")
+
+
+class Quiet:
+    """A watch for short commands: nothing to report, nothing to cancel but Ctrl-C."""
+
+    def progress(self, phase: str, done: int, total: int | None, unit: str = "bytes") -> None:
+        """Nothing."""
+
+    def check(self) -> None:
+        """Nothing."""

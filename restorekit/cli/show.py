@@ -1,0 +1,157 @@
+"""Plans, verdicts, differences and receipts as text for tired people; 80 columns, no colour needed."""
+
+from typing import TYPE_CHECKING
+
+from restorekit.cli import words
+from restorekit.cli.out import Out
+from restorekit.model.difference import Difference, TableDifference
+from restorekit.model.plan import Plan
+from restorekit.model.receipt import Receipt
+from restorekit.model.run import Run, State
+from restorekit.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from restorekit.bootstrap.desk import Story
+
+_MARK = {"passed": "ok", "failed": "FAILED", "skipped": "skipped", "not_applicable": "n/a"}
+
+
+def plan(out: Out, value: Plan, zone: str) -> None:
+    """What will run, why, and what it costs."""
+    point = value.point
+    what = "whole database" if value.scope is None else "tables " + ", ".join(value.scope)
+    out.say(f"Plan for {value.target} ({what})", style="bold")
+    out.say(f"  point     {point.id} from {point.source} ({point.medium}, {words.size(point.size_bytes)})")
+    out.say(f"  its data  {words.moment(point.consistent_at, zone)}, {point.quality}")
+    for reason in value.reasons:
+        out.say(f"  because   {reason}")
+    low, high = words.span(value.estimate.low_s), words.span(value.estimate.high_s)
+    out.say(f"  takes     {low} to {high} until the difference is shown")
+    out.say(f"            ({value.estimate.basis})")
+    for caution in value.cautions:
+        out.say(f"  note      {caution}")
+    policy = value.policy
+    out.say(
+        f"  policy    playbook {policy.playbook}: level {policy.min_level} before a swap, live changes: "
+        f"{policy.on_live_change}, undo kept {words.span(policy.keep_undo_s)}"
+    )
+    for choice in value.refused[:5]:
+        out.say(f"  refused   {choice.point.id}: {choice.reason}", style="dim")
+
+
+def verdict(out: Out, value: Verdict) -> None:
+    """The level proven, and every check."""
+    out.say(f"Proven: level {words.level(int(value.level))} (equal to: {value.equal_to})", style="bold")
+    for check in value.checks:
+        style = "red" if check.outcome == "failed" else ""
+        reason = f": {check.reason}" if check.reason else ""
+        out.say(f"  {int(check.level)} {_MARK[check.outcome]:8} {check.name}{reason}", style=style)
+        if check.outcome == "failed":
+            for line in check.evidence[:5]:
+                out.say(f"             {line}", style=style)
+    for sample in value.samples[:5]:
+        out.say(f"    encoding {sample}", style="dim")
+
+
+def difference(out: Out, value: Difference, zone: str, *, summary: bool = False) -> None:
+    """Per table what is missing, changed and extra in live, and what the swap would do."""
+    method = {a.name: a for a in value.actions}
+    shown = [t for t in value.tables if not t.same or method[t.name].method != "same"]
+    pulled = [a for a in value.actions if a.method != "same" and a.name not in {t.name for t in value.tables}]
+    out.say(f"Difference of live at {words.moment(value.compared_at, zone)}", style="bold")
+    if not shown and not value.objects:
+        out.say("  none: live equals the backup")
+        return
+    out.table(
+        ("table", "live", "backup", "missing", "changed", "extra", "swap"),
+        [_table_row(t, method[t.name].method) for t in shown],
+        right=(1, 2, 3, 4, 5),
+    )
+    same = len(value.tables) - len(shown)
+    if same:
+        out.say(f"  and {same} tables that are the same")
+    for action in [*(method[t.name] for t in shown if t.same), *pulled]:
+        out.say(f"  {action.name}: {action.method}, {action.why}")
+    for item in value.objects:
+        out.say(f"  {item.kind} {item.name}: {item.change} in live")
+    if not summary:
+        _rows(out, shown)
+
+
+def _table_row(table: TableDifference, method: str) -> tuple[str, ...]:
+    schema = " *" if table.schema_changed else ""
+    numbers = (table.live_rows, table.staging_rows, table.missing, table.changed, table.extra)
+    return (table.name + schema, *(f"{n:,}" for n in numbers), method)
+
+
+def _rows(out: Out, tables: list[TableDifference]) -> None:
+    if any(t.schema_changed for t in tables):
+        out.say("  * definition differs")
+    for table in tables:
+        for row in table.rows[:5]:
+            columns = f" ({', '.join(row.columns)})" if row.columns else ""
+            out.say(f"  {table.name} row {row.key[:12]} {row.kind}{columns}", style="dim")
+        hidden = table.missing + table.changed + table.extra - min(5, len(table.rows))
+        if table.rows and hidden > 0:
+            out.say(f"  {table.name}: {hidden:,} more rows", style="dim")
+
+
+def ended(out: Out, story: "Story", zone: str) -> None:
+    """How a restore stands, always with what is true of live and what to do next."""
+    run = story.run
+    out.say(f"Restore {run.id} of {run.request.target}: {run.state}", style="bold")
+    if run.failure:
+        out.say(f"  {run.failure.message}")
+        for line in run.failure.details:
+            out.say(f"    {line}")
+        out.say(f"  {run.failure.live}")
+        if run.failure.hint:
+            out.say(f"  hint: {run.failure.hint}")
+    for line in _next(run, story.receipt, zone):
+        out.say(f"  {line}")
+
+
+def _next(run: Run, receipt: Receipt | None, zone: str) -> list[str]:
+    untouched = "live untouched"
+    if run.state == State.SWAPPED and receipt is not None:
+        done = receipt.exchanged
+        lines = [f"live changed, undo with: restorekit undo {run.id}"]
+        lines.append(f"undo possible until {words.moment(receipt.undo_until, zone)}")
+        lines.append(
+            f"writers waited {done.blocked_s:.2f} s (gate: {done.gate}); earlier state in {done.undo.schema_name}"
+        )
+        lines += [f"written meanwhile, kept in {done.undo.schema_name}: {s.name}: {s.note}" for s in done.slipped]
+        return [*lines, *done.notes]
+    if run.state == State.AWAITING_APPROVAL:
+        return [untouched, f"look:    restorekit diff {run.id}", f"approve: restorekit approve {run.id}"]
+    if run.state in (State.STAGED, State.VERIFIED, State.COMPARED):
+        return [
+            untouched,
+            f"export with: restorekit export {run.id} > dump.sql",
+            f"discard: restorekit cancel {run.id}",
+        ]
+    if run.state == State.UNDONE:
+        return ["live is as it was before the restore"]
+    if run.failure:
+        return []
+    return [untouched] if run.state != State.SWAPPING else []
+
+
+def receipt(out: Out, value: Receipt, zone: str) -> None:
+    """The receipt for people; the signed one is the JSON."""
+    out.say(f"Receipt for restore {value.restore_id}", style="bold")
+    rows = (
+        ("database", str(value.database)),
+        ("data of", words.moment(value.consistent_at, zone)),
+        ("point", f"{value.point_id} from {value.source}"),
+        ("sha256", value.artifact_sha256),
+        ("proven", f"level {words.level(value.level)}, equal to {value.equal_to}"),
+        ("asked by", value.requested_by),
+        ("approved by", value.approved_by),
+        ("swapped", words.moment(value.exchanged.exchanged_at, zone)),
+        ("undo until", words.moment(value.undo_until, zone)),
+        ("audit", f"entry {value.audit_count}, {value.audit_head}"),
+        ("signed with", value.public_key),
+    )
+    for name, text in rows:
+        out.say(f"  {name:12}{text}")
