@@ -202,7 +202,7 @@ class Exchanging(Protocol):
         ...
 
     def settle(self) -> list[Settled]:
-        """Finish or take back every unfinished exchange on live, reopen gates. Called at each worker start. Idempotent."""
+        """Finish or take back every unfinished exchange, reopen gates. Called at each worker start. Idempotent."""
         ...
 
     def drop_holding(self, order_id: str) -> None:

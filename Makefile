@@ -1,0 +1,51 @@
+# The words a developer types. Everything a fresh Debian 12 machine lacks is installed by package name.
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_NEEDS := python3=python3 py:ensurepip=python3-venv restic=restic setpriv=util-linux
+TEST_NEEDS := $(DEMO_NEEDS) mariadbd=mariadb-server-core mariadb=mariadb-client-core mariadb-dump=mariadb-client \
+  mariadb-backup=mariadb-backup /usr/lib/postgresql/15/bin/postgres=postgresql-15 zstd=zstd git=git
+
+.PHONY: demo test check long bench lock need-demo need-test
+.DEFAULT_GOAL := demo
+
+demo: need-demo $(VENV)/run.done
+	$(BIN)/restorekit demo $(ARGS)
+
+test: need-test $(VENV)/dev.done
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+check: need-demo $(VENV)/dev.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not long" tests/unit/test_architecture.py
+
+long: need-test $(VENV)/dev.done
+	$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)
+
+bench: need-test $(VENV)/dev.done
+	$(BIN)/python -m bench $(ARGS)
+
+# Pins every dependency with its hashes; no address of an index ends up in a file.
+lock:
+	python3 -m venv build/lock && build/lock/bin/pip install -q pip-tools
+	for kind in run dev; do build/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  -o requirements/$$kind.txt requirements/$$kind.in; done
+
+need-demo:
+	@setup/need $(DEMO_NEEDS)
+
+need-test:
+	@setup/need $(TEST_NEEDS)
+
+$(VENV)/run.done: requirements/run.txt pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	PYTHONWARNINGS=ignore $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/run.done requirements/dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
