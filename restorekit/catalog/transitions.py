@@ -15,7 +15,7 @@ NEXT: dict[State, set[State]] = {
     # The point of no return: no cancel from here on; live is as before (and asks again) or swapped.
     State.SWAPPING: {State.SWAPPED, State.AWAITING_APPROVAL, State.FAILED},
     State.SWAPPED: {State.UNDOING, State.RETIRED},
-    State.UNDOING: {State.UNDONE, State.SWAPPED},
+    State.UNDOING: {State.UNDONE, State.SWAPPED, State.FAILED},
     State.CANCELLING: {State.CANCELLED, State.FAILED},
     State.STAGED: {State.VERIFYING, State.CANCELLING, State.RETIRED},
     State.VERIFIED: {State.COMPARING, State.CANCELLING, State.RETIRED},
