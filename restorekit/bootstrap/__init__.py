@@ -10,7 +10,7 @@ from restorekit.bootstrap.desk import Desk
 from restorekit.bootstrap.following import Follower
 from restorekit.bootstrap.looking import Looking
 from restorekit.bootstrap.shelf import Shelf
-from restorekit.catalog import Store, open_store
+from restorekit.catalog.store import Store, open_store
 from restorekit.errors import ConfigError, RestorekitError, UnknownName
 from restorekit.model.home import Home
 from restorekit.model.run import ACTIVE, Failure, State

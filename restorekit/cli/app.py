@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from click import Context
 from typer.core import TyperGroup
 
 from restorekit import __version__
@@ -21,16 +20,35 @@ from restorekit.model.request import Act
 if TYPE_CHECKING:
     from restorekit.bootstrap import Service
 
-_ORDER = (
-    "demo doctor inventory find points peek plan restore status watch diff approve swap cancel undo export receipt "
-    "note retire capture audit"
-).split()
+_ORDER = [
+    "demo",
+    "doctor",
+    "inventory",
+    "find",
+    "points",
+    "peek",
+    "plan",
+    "restore",
+    "status",
+    "watch",
+    "diff",
+    "approve",
+    "swap",
+    "cancel",
+    "undo",
+    "export",
+    "receipt",
+    "note",
+    "retire",
+    "capture",
+    "audit",
+]
 
 
 class InOrder(TyperGroup):
     """Commands in the order in which they are typed at 3 a.m., not in that of their files."""
 
-    def list_commands(self, ctx: Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """All names, the known ones first and in order."""
         names = super().list_commands(ctx)
         return sorted(names, key=lambda n: _ORDER.index(n) if n in _ORDER else len(_ORDER))

@@ -1,0 +1,28 @@
+"""Errors become text, JSON and exit codes here, and nowhere else."""
+
+from collections.abc import Sequence
+
+import typer
+from typer._click.exceptions import ClickException  # typer carries its own click and names it nowhere else
+
+from restorekit.cli.app import app
+from restorekit.cli.out import Out
+from restorekit.errors import RestorekitError
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line; returns its exit code."""
+    try:
+        code = typer.main.get_command(app).main(args=list(words), prog_name="restorekit", standalone_mode=False)
+    except RestorekitError as error:
+        Out(as_json="--json" in words).error(error)
+        return error.exit_code
+    except ClickException as error:
+        error.show()
+        return 2
+    except (typer.Abort, KeyboardInterrupt):
+        Out(as_json=False).aside("interrupted; unfinished work is carried on by `restorekit watch ID`")
+        return 130
+    except BrokenPipeError:
+        return 1
+    return code if isinstance(code, int) else 0
