@@ -1,0 +1,138 @@
+"""How two tables are cut into chunks that can be summed and compared on their own servers.
+
+Dense integer keys are cut by range, so that damage in one place stays in few chunks. All other keys are cut by a
+hash of the key, which needs no common order of texts. Tables without a key are cut by the hash of the row: they are
+bags of rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from restorekit.engines.mariadb.connect import quoted
+from restorekit.engines.mariadb.fingerprint import Column, parts, row_hash, row_text
+from restorekit.engines.mariadb.tables import Table
+
+ROWS = 2000
+"""Rows wanted per chunk (measured: smaller costs more groups, larger costs more rows to look at)."""
+
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+_SPARSE = 4
+_MATERIALISE = "LIMIT 18446744073709551615"
+"""Without it the server merges the inner select into the outer one and sorts whole rows."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The same cut for both sides. `width`: range of a chunk, or number of chunks."""
+
+    kind: Literal["range", "hash", "bag"]
+    key: tuple[Column, ...]
+    columns: tuple[Column, ...]
+    width: int
+
+    def sums(self, table: Table, *, carried: bool) -> str:
+        """Select of (chunk, rows, sum of row hashes)."""
+        row = row_hash(self.columns, carried=carried)
+        if self.kind == "bag":
+            inner = f"SELECT {row} AS rk_row FROM {table.full} {_MATERIALISE}"
+            return f"SELECT rk_row%{self.width},COUNT(*),SUM(rk_row) FROM ({inner}) AS rk_rows GROUP BY 1 ORDER BY NULL"
+        chunk = self._chunk(carried=carried)
+        return f"SELECT {chunk},COUNT(*),SUM({row}) FROM {table.full} GROUP BY 1 ORDER BY NULL"
+
+    def rows(self, table: Table, chunks: Sequence[int], *, carried: bool) -> str:
+        """Select of (chunk, rows, `identity:hash` or `hash:count` of each, packed with commas)."""
+        row = row_hash(self.columns, carried=carried)
+        if self.kind == "bag":
+            inner = f"SELECT {row} AS rk_row FROM {table.full} {_MATERIALISE}"
+            inner = (
+                f"SELECT rk_row%{self.width} AS rk_chunk,CONCAT_WS(':',rk_row,COUNT(*)) AS rk_text "
+                f"FROM ({inner}) AS rk_rows WHERE rk_row%{self.width} IN ({_list(chunks)}) GROUP BY rk_row"
+            )
+            return (
+                f"SELECT rk_chunk,COUNT(*),GROUP_CONCAT(rk_text) FROM ({inner} {_MATERIALISE}) AS rk_bag "
+                "GROUP BY rk_chunk ORDER BY NULL"
+            )
+        inner = (
+            f"SELECT {self._chunk(carried=carried)} AS rk_chunk,"
+            f"CONCAT_WS(':',{self.identity(carried=carried)},{row}) AS rk_text "
+            f"FROM {table.full} WHERE {self.within(chunks, carried=carried)} {_MATERIALISE}"
+        )
+        return (
+            f"SELECT rk_chunk,COUNT(*),GROUP_CONCAT(rk_text) FROM ({inner}) AS rk_rows GROUP BY rk_chunk ORDER BY NULL"
+        )
+
+    def cells(self, table: Table, identities: Sequence[str], *, carried: bool) -> str:
+        """Select of (identity, a hash of each column that is no part of the key) for these rows."""
+        names = [c for c in self.columns if c not in self.key]
+        cells = "".join(f",MD5(CONCAT_WS('#',{parts(c, carried=carried)}))" for c in names)
+        identity = self.identity(carried=carried)
+        wanted = ",".join(identities) if self.kind == "range" else ",".join(f"'{i}'" for i in identities)
+        return f"SELECT {identity}{cells} FROM {table.full} WHERE {identity} IN ({wanted})"
+
+    def identity(self, *, carried: bool) -> str:
+        """What tells a row from all others: the integer, or the MD5 of the key's text."""
+        if self.kind == "range":
+            return quoted(self.key[0].name)
+        return f"MD5({row_text(self.key, carried=carried)})"
+
+    def _chunk(self, *, carried: bool) -> str:
+        if self.kind == "range":
+            return f"{quoted(self.key[0].name)} DIV {self.width}"
+        return f"CRC32({row_text(self.key, carried=carried)})%{self.width}"
+
+    def within(self, chunks: Sequence[int], *, carried: bool) -> str:
+        """Condition of the rows in these chunks; ranges can use the index."""
+        if self.kind == "range":
+            name = quoted(self.key[0].name)
+            return " OR ".join(f"{name} BETWEEN {low} AND {high}" for low, high in self._ranges(chunks))
+        return f"{self._chunk(carried=carried)} IN ({_list(chunks)})"
+
+    def _ranges(self, chunks: Iterable[int]) -> list[tuple[int, int]]:
+        """First and last key of each run of neighbouring chunks; DIV rounds towards zero."""
+        runs: list[tuple[int, int]] = []
+        for chunk in sorted(chunks):
+            low = chunk * self.width - (self.width - 1 if chunk <= 0 else 0)
+            high = chunk * self.width + (self.width - 1 if chunk >= 0 else 0)
+            if runs and runs[-1][1] + 1 == low:
+                runs[-1] = (runs[-1][0], high)
+            else:
+                runs.append((low, high))
+        return runs
+
+
+def _list(chunks: Iterable[int]) -> str:
+    return ",".join(map(str, chunks))
+
+
+def common(live: Table, staging: Table) -> tuple[Column, ...]:
+    """The stored columns of staging that live has, too."""
+    names = {c.name for c in live.stored}
+    return tuple(c for c in staging.stored if c.name in names)
+
+
+def common_key(live: Table, staging: Table) -> tuple[Column, ...]:
+    """The key of staging if it is one on live, too; else nothing. A FLOAT with fewer digits identifies nothing."""
+    if set(live.key) != set(staging.key) or any(c.data_type == "float" for c in staging.key_columns):
+        return ()
+    return staging.key_columns
+
+
+def cut(live: Table, staging: Table, rows: int, span: tuple[int, int] | None) -> Cut:
+    """The cut that fits: `rows` of the larger side, `span` of an integer key over both sides."""
+    key, columns = common_key(live, staging), common(live, staging)
+    chunks = max(1, rows // ROWS)
+    if span is not None:
+        reach = span[1] - span[0] + 1
+        if reach <= _SPARSE * max(rows, ROWS):
+            return Cut("range", key, columns, max(ROWS, reach // chunks))
+    return Cut("hash" if key else "bag", key, columns, chunks)
+
+
+def integer_key(live: Table, staging: Table) -> str | None:
+    """The name of the key if it is a single integer column on both sides."""
+    key = common_key(live, staging)
+    if len(key) != 1 or key[0].data_type not in _INTEGERS:
+        return None
+    other = next(c for c in live.columns if c.name == key[0].name)
+    return key[0].name if other.data_type in _INTEGERS else None
