@@ -12,11 +12,11 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 from restorekit.model.artifact import Loaded
 from restorekit.model.audit import AuditEntry
 from restorekit.model.contents import Contents
-from restorekit.model.database import DatabaseId, Lineage, LiveDatabase, Where
+from restorekit.model.database import DatabaseId, KnownDatabase, Lineage, LiveDatabase, Where
 from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.plan import Approval
-from restorekit.model.point import Compression, Format, RecoveryPoint, Scan
+from restorekit.model.point import Compression, Format, PointState, RecoveryPoint, Scan
 from restorekit.model.request import Act, Request
 from restorekit.model.run import Failure, Progress, Run, State, StepRecord
 from restorekit.model.staged import Sandbox, SandboxSpec
@@ -259,6 +259,14 @@ class Catalog(Protocol):
         """Newest first; with a database, only those its present owner may see."""
         ...
 
+    def points_for(self, database: DatabaseId, owner: str | None, at: datetime) -> list[RecoveryPoint]:
+        """Points whose data surely is of the time in which `owner` (None: the owner at `at`) had this name."""
+        ...
+
+    def flag_point(self, point_id: str, state: PointState, why: str) -> None:
+        """What a run found out about a point. Later scans do not undo it; a proof of level 2 or more does."""
+        ...
+
     def proofs(self, database: DatabaseId) -> dict[str, int]:
         """Point id to the highest level proven so far."""
         ...
@@ -273,6 +281,14 @@ class Catalog(Protocol):
 
     def record_lineage(self, fact: Lineage) -> None:
         """A dated fact: owner, move or rename. Idempotent."""
+        ...
+
+    def record_live(self, engine: str, host: str, found: Sequence[LiveDatabase]) -> None:
+        """All that an engine lists now; what it listed before is kept as not live."""
+        ...
+
+    def find(self, words: str) -> list[KnownDatabase]:
+        """Databases in which every word occurs (engine, name, owner, host, the name before), ignoring case."""
         ...
 
     def lineage(self, database: DatabaseId) -> list[Lineage]:
@@ -291,6 +307,10 @@ class Catalog(Protocol):
         """Newest first."""
         ...
 
+    def count_runs(self, database: DatabaseId, since: datetime) -> int:
+        """How many restores of this database were requested at or after `since` (quota)."""
+        ...
+
     def advance(
         self,
         run_id: str,
@@ -300,7 +320,10 @@ class Catalog(Protocol):
         level: int | None = None,
         act: Act | None = None,
     ) -> None:
-        """Move to a legal next state (the same one again is legal). Clears an earlier failure unless given one."""
+        """Move to a legal next state (the same one again is legal). Clears an earlier failure unless given one.
+
+        Raises Refused, and Cancelled instead of resting or swapping when a cancel was asked for.
+        """
         ...
 
     def keep(self, run_id: str, value: Value) -> None:
@@ -312,7 +335,10 @@ class Catalog(Protocol):
         ...
 
     def approve(self, approval: Approval, act: Act, in_tx: Callable[[Any], None]) -> None:
-        """Store the approval and move awaiting_approval to approved. Raises ApprovalNeeded in any other state."""
+        """Store the approval and move awaiting_approval to approved. Raises ApprovalNeeded in any other state.
+
+        The same approval again changes nothing and calls nothing.
+        """
         ...
 
     def ask_undo(self, run_id: str, act: Act, in_tx: Callable[[Any], None]) -> None:
@@ -320,7 +346,10 @@ class Catalog(Protocol):
         ...
 
     def ask_cancel(self, run_id: str, act: Act, in_tx: Callable[[Any], None]) -> None:
-        """Note the wish; awaiting_approval moves to cancelling. Raises Refused once the swap has begun."""
+        """Note the wish. Only a run that rests moves to cancelling, and only then `in_tx` is called.
+
+        Raises Refused once the swap has begun and after the end.
+        """
         ...
 
     def cancel_asked(self, run_id: str) -> bool:
@@ -345,6 +374,14 @@ class Catalog(Protocol):
 
     def audit_entries(self, database: str = "", limit: int = 100) -> list[AuditEntry]:
         """The last entries, oldest first."""
+        ...
+
+    def audit_export(self) -> Iterator[str]:
+        """The chain as JSON lines, persons as references; verifiable without a database."""
+        ...
+
+    def erase_person(self, name: str, act: Act) -> None:
+        """Forget the name behind its reference, everywhere; the chain still verifies. Raises UnknownName."""
         ...
 
     def audit_head(self) -> tuple[str, int]:
