@@ -19,11 +19,6 @@ _WORDS = ("door", "verb", "database", "restore_id", "shown", "confirmed")
 class AuditPart(Part):
     """Everything about the log."""
 
-    def audit(self, act: Act) -> None:
-        """Write one entry on its own."""
-        with self._db.write() as connection:
-            self._append(connection, act)
-
     def audit_entries(self, database: str = "", limit: int = 100, restore_id: str = "") -> list[AuditEntry]:
         """The last entries (of one database, of one restore), oldest first."""
         wanted = select(audit).order_by(audit.c.sequence.desc()).limit(limit)

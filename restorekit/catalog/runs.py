@@ -20,6 +20,7 @@ from restorekit.model.run import ACTIVE, Failure, Progress, Run, State
 from restorekit.model.value import Value
 
 _ID_LENGTH = 12
+_TARGET = runs.c.target_engine + "/" + runs.c.target_name
 
 
 class RunsPart(AuditPart):
@@ -63,6 +64,11 @@ class RunsPart(AuditPart):
                 keep(connection, run_id, value, now)
             in_tx(connection, run_id)
         return run_id
+
+    def audit(self, act: Act) -> None:
+        """Write one entry on its own; a run that it is about refers to it."""
+        with self._db.write() as connection:
+            self._sign(connection, act.restore_id, act)
 
     def run(self, run_id: str) -> Run:
         """By id or unique beginning of one; raises UnknownName, NeedsChoice."""
@@ -208,9 +214,9 @@ class RunsPart(AuditPart):
 
     def _sign(self, connection: Connection, run_id: str, act: Act) -> int:
         """The audit entry about this run, and the run's reference to it."""
-        target = _row(connection, run_id)
-        database = act.database or f"{target.target_engine}/{target.target_name}"
-        sequence = self._append(connection, act.model_copy(update={"restore_id": run_id, "database": database}))
+        target = connection.execute(select(_TARGET).where(runs.c.id == run_id)).scalar()
+        about = {"restore_id": run_id, "database": act.database or target or ""}
+        sequence = self._append(connection, act.model_copy(update=about))
         connection.execute(update(runs).where(runs.c.id == run_id).values(audit_sequence=sequence))
         return sequence
 
