@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -104,6 +105,7 @@ class LiveServer:
     def _options(self) -> list[str]:
         words = [f"--datadir={self.data}", f"--socket={self.socket}", f"--log-error={self.folder / 'err'}"]
         words += ["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", "--skip-name-resolve"]
+        words += [f"--tmpdir={self.folder / 'tmp'}"]  # at its start a server deletes temporary tables of others there
         words += [f"--event-scheduler={'ON' if self.event_scheduler else 'OFF'}", f"--pid-file={self.folder / 'pid'}"]
         words += [f"--port={self.port}", "--bind-address=127.0.0.1"] if self.port else ["--skip-networking"]
         words += ["--log-bin=binlog", "--server-id=1"] if self.log_bin else ["--skip-log-bin"]
@@ -114,6 +116,8 @@ class LiveServer:
         """Start it (again) and wait until it answers."""
         if not self.data.exists():
             _own(self.folder)
+            (self.folder / "tmp").mkdir(exist_ok=True)
+            _own(self.folder / "tmp")
             subprocess.run(["cp", "-a", "--reflink=auto", str(template()), str(self.data)], check=True)
         self.socket.unlink(missing_ok=True)
         argv = [*_as_user(), "mariadbd", "--no-defaults", *self._options()]
@@ -123,13 +127,19 @@ class LiveServer:
         end = time.monotonic() + 60
         while True:
             try:
+                self._probe()
                 self.connect().close()
-            except pymysql.err.OperationalError:
+            except (pymysql.err.OperationalError, OSError):
                 if self._process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError(f"mariadbd did not start:\n{self.log()[-3000:]}") from None
                 time.sleep(0.02)  # the end of another process's start can only be polled
             else:
                 return
+
+    def _probe(self) -> None:
+        """Does anybody listen? The driver would leave its socket open where nobody does."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(str(self.socket))
 
     def log(self) -> str:
         """What the server wrote to its error log."""

@@ -4,6 +4,7 @@ Every session of ours pins what decides the meaning of text and times: utf8mb4, 
 from the server's defaults.
 """
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,13 +86,29 @@ def _open(place: dict[str, Any], user: str, secret: str, schema: str | None) -> 
             autocommit=True,
             connect_timeout=10,
             local_infile=False,
+            defer_connect=True,
         )
+        connection.connect(_reached(place))
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
-    except pymysql.err.OperationalError as error:
+    except (pymysql.err.OperationalError, OSError) as error:
         where = place.get("unix_socket") or f"{place.get('host')}:{place.get('port')}"
         raise EngineUnavailable(f"cannot connect to {where} as {user}: {error.args[-1]}") from error
     return connection
+
+
+def _reached(place: dict[str, Any]) -> socket.socket | None:
+    """A connected unix socket (the driver would leave its own open where nobody answers); None for TCP."""
+    if "unix_socket" not in place:
+        return None
+    reached = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    reached.settimeout(10)
+    try:
+        reached.connect(place["unix_socket"])
+    except OSError:
+        reached.close()
+        raise
+    return reached
 
 
 def rows(connection: "Connection[Any]", sql: str, args: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
