@@ -44,7 +44,11 @@ from restorekit.workflow.locks import (
 )
 
 EPOCH = "1"
-"""Version of the recipes. Raise it by hand when their steps change so that a half-done run could not be carried on."""
+"""Version of the recipes. Raise it by hand when their steps change: a run begun under another epoch is told as failed.
+
+Not left to DBOS's application versions: there, work of an older version waits for ever, and so does new work for a
+worker that is not of the latest.
+"""
 
 _LOG = logging.getLogger(__name__)
 _NAME = "restorekit"
@@ -89,9 +93,17 @@ def ready(engine: Any) -> None:
     """
     from dbos import DBOS  # noqa: PLC0415
 
-    logging.getLogger("dbos").setLevel(logging.WARNING)
+    _quiet()
     # By URL, not by engine: DBOS opens its own transaction with BEGIN, which an engine that does so, too, would refuse.
     DBOS.migrate(engine.url.render_as_string(hide_password=False))
+
+
+def _quiet() -> None:
+    """Only warnings, and through our logging: a logger without handlers would get a console of DBOS's own."""
+    logger = logging.getLogger("dbos")
+    logger.setLevel(logging.WARNING)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def enqueue(connection: Any, kind: str, run_id: str, host: str, attempt: int = 0) -> None:
@@ -177,7 +189,7 @@ class Worker:
                 "name": _NAME,
                 "system_database_engine": self._engine,
                 "executor_id": self._host,
-                "application_version": EPOCH,
+                "application_version": _NAME,
                 "serializer": DBOSPortableJSONSerializer(),
                 "log_level": "WARNING",
                 "run_migrations": False,
@@ -231,7 +243,7 @@ class Worker:
         with self._changed:
             if self._running:
                 return False
-        return not [w for w in self._listed(_UNFINISHED) if w.app_version in (None, EPOCH)]
+        return not self._listed(_UNFINISHED)
 
     def _listed(self, states: list[str], host: str = "") -> list[Any]:
         from dbos import DBOS  # noqa: PLC0415
@@ -250,11 +262,10 @@ class Worker:
         from dbos import DBOS  # noqa: PLC0415
 
         for workflow in self._listed([_GAVE_UP]):
-            run_id = workflow.workflow_id.split(":")[1]
-            message = f"given up: its process died {self._work.attempts} times"
-            self._work.failed(
-                run_id, failure_of(RestorekitError(message, hint="Look into the worker's log."), "a step")
+            error = RestorekitError(
+                f"given up: its process died {self._work.attempts} times", hint="Look into the worker's log."
             )
+            self._work.failed(workflow.workflow_id.split(":")[1], failure_of(error, workflow.name))
             DBOS.delete_workflow(workflow.workflow_id)
 
     def take_over(self, host: str) -> int:
@@ -340,6 +351,7 @@ class Worker:
 
     def _carry_out(self, recipe: Recipe, run_id: str, kind: str) -> str | None:
         try:
+            _same_epoch()
             recipe(run_id, self._step(run_id))
         except Exception as error:  # noqa: BLE001 - a recipe that raises has failed, and somebody has to be told
             self._interrupt_if_stopping(error)
@@ -378,6 +390,17 @@ class Worker:
         if answer is not None and len(answer) > _LONGEST_ANSWER:
             raise ValueError(f"step {name} answered {len(answer)} characters; values belong into the catalog")
         return {"answer": answer}
+
+
+def _same_epoch() -> None:
+    from dbos import DBOS  # noqa: PLC0415
+
+    begun = DBOS.run_step({"name": "epoch"}, lambda: EPOCH)
+    if begun != EPOCH:
+        raise RestorekitError(
+            "begun by another version of restorekit, whose steps are not the same; what it did so far stays as it is",
+            hint="Order it again.",
+        )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,103 @@
+"""One state database, a folder and a journal; starts toy workers and waits for what they write."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from workflow.toy import Toys
+
+from restorekit.catalog.database import open_database
+from restorekit.workflow import durable
+from restorekit.workflow.durable import Work, Worker
+from restorekit.workflow.locks import seat_taken
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Lab:
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        self.locks = folder / "locks"
+        self.toys = Toys(folder)
+        self.engine = open_database(url).engine
+        self.is_postgres = self.engine.dialect.name == "postgresql"
+        durable.ready(self.engine)
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def close(self) -> None:
+        """End every worker process that a test left behind."""
+        for process in self._processes:
+            process.kill()
+            process.wait(10)
+        self.engine.dispose()
+
+    def order(self, kind: str, run_id: str, host: str = "h1", attempt: int = 0) -> None:
+        with self.engine.begin() as connection:
+            durable.enqueue(connection, kind, run_id, host, attempt)
+
+    def worker(self, work: Work, host: str = "h1") -> Worker:
+        worker = Worker.try_start(self.engine, host, work, self.locks)
+        assert worker is not None
+        return worker
+
+    def carry_out(self, work: Work, host: str = "h1") -> None:
+        """Be the worker until nothing is left to do."""
+        with self.worker(work, host) as worker:
+            worker.drain()
+
+    def seat_taken(self, host: str = "h1") -> bool:
+        return seat_taken(self.engine, host, self.locks)
+
+    def process(self, run_id: str, host: str = "h1", watch: str = "", **env: str) -> "subprocess.Popen[bytes]":
+        """A process that follows the run."""
+        words = [sys.executable, str(Path(__file__).with_name("toy.py")), self.url, str(self.folder), host, run_id]
+        path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+        with (self.folder / "stderr").open("ab") as stderr:
+            process = subprocess.Popen(
+                [*words, *([watch] if watch else [])], env={**os.environ, **path, **env}, stderr=stderr
+            )
+        self._processes.append(process)
+        return process
+
+    def journal(self) -> list[str]:
+        path = self.folder / "journal"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def count(self, line: str) -> int:
+        return self.journal().count(line)
+
+    def stderr(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    def wait_for(self, line: str, patience_s: float = 30) -> None:
+        """Until the journal holds the line; another process's writing can only be polled."""
+        end = time.monotonic() + patience_s
+        while line not in self.journal():
+            assert time.monotonic() < end, f"{line!r} never came:\n" + "\n".join(self.journal()) + self.stderr()
+            time.sleep(0.01)
+
+    def kill(self, process: "subprocess.Popen[bytes]") -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+
+    def states(self) -> dict[str, tuple[str, str, str]]:
+        """Workflow id → (status, executor, queue), as DBOS keeps it."""
+        table = f"{self._schema}workflow_status"
+        with self.engine.connect() as connection:
+            rows = connection.exec_driver_sql(f"SELECT workflow_uuid, status, executor_id, queue_name FROM {table}")
+            return {str(r[0]): (str(r[1]), str(r[2]), str(r[3])) for r in rows}
+
+    def kept(self) -> set[str]:
+        """Every text in DBOS's tables."""
+        tables = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs")
+        with self.engine.connect() as connection:
+            rows = [r for t in tables for r in connection.exec_driver_sql(f"SELECT * FROM {self._schema}{t}")]
+        return {value for row in rows for value in row if isinstance(value, str)}
+
+    @property
+    def _schema(self) -> str:
+        return "dbos." if self.is_postgres else ""

@@ -1,0 +1,121 @@
+"""A worker process with toy recipes, made to be killed: `toy.py URL FOLDER HOST RUN [WATCHED_HOST]`.
+
+It follows RUN to its end, like a command does. Whatever happens is appended to FOLDER/journal, a line each:
+`run step event`. Steps start real children, which write their own lines.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from restorekit import shell
+from restorekit.catalog.database import open_database
+from restorekit.errors import ProofFailed
+from restorekit.model.run import Failure
+from restorekit.workflow.durable import Step, Work, Worker
+from restorekit.workflow.worker import follow
+
+
+class Toys:
+    """Recipes that leave traces. `pace_s` is how long a child works."""
+
+    def __init__(self, folder: Path, pace_s: float = 0.02) -> None:
+        self.folder = folder
+        self.pace_s = pace_s
+
+    def note(self, line: str) -> None:
+        with (self.folder / "journal").open("a") as journal:
+            journal.write(line + "\n")
+
+    def work(self, attempts: int = 100) -> Work:
+        recipes = {"three": self.three, "refused": self.refused, "family": self.family, "deadly": self.deadly}
+        return Work(recipes=recipes, failed=self.failed, attempts=attempts)
+
+    def failed(self, run_id: str, failure: Failure) -> None:
+        self.note(f"{run_id} failed {failure.code}")
+        self.end(run_id)
+
+    def end(self, run_id: str) -> None:
+        (self.folder / f"ended.{run_id}").touch()
+
+    def ended(self, run_id: str) -> bool:
+        return (self.folder / f"ended.{run_id}").exists()
+
+    def child(self, run_id: str, step: str, script: str = "") -> str:
+        """Note begin and end in a child process; die with it if it is killed."""
+        journal = self.folder / "journal"
+        text = f"echo {run_id} {step} begun >>{journal}; {script or f'sleep {self.pace_s}'}"
+        done = shell.run(shell.Spec(["sh", "-c", f"{text}; echo {run_id} {step} done >>{journal}"]))
+        if done.returncode:
+            raise RuntimeError(f"the child of {step} was killed")
+        # The guard every real step needs: the effect itself happens once, however often the body runs.
+        (self.folder / f"effect.{run_id}.{step}").mkdir(exist_ok=True)
+        return f"{run_id}.{step}"
+
+    def three(self, run_id: str, step: Step) -> None:
+        """Three steps that build on each other, then the end."""
+        before = ""
+        for name in ("one", "two", "three"):
+            answer = step(name, lambda name=name: self.child(run_id, name))
+            self.note(f"{run_id} {name} answered {answer}")
+            before += answer or ""
+        step("end", lambda: self.end(run_id))
+
+    def refused(self, run_id: str, step: Step) -> None:
+        """The first step is refused; what the recipe meets is noted, also on a replay."""
+        try:
+            step("one", lambda: self._refuse(run_id))
+        except ProofFailed as error:
+            self.note(f"{run_id} met {type(error).__name__}|{error}|{error.hint}|{error.details}")
+        step("two", lambda: self.child(run_id, "two"))
+        step("end", lambda: self.end(run_id))
+
+    def _refuse(self, run_id: str) -> str:
+        self.note(f"{run_id} one refused")
+        raise ProofFailed("not equal", hint="look", details=("table a",))
+
+    def family(self, run_id: str, step: Step) -> None:
+        """A child whose own child outlives it: no death signal reaches grandchildren."""
+        grandchild = f"(sleep 1; echo {run_id} one late >>{self.folder / 'journal'}) & sleep 1000"
+        twice = any(line.startswith(f"{run_id} one begun") for line in self._lines())
+        step("one", lambda: self.child(run_id, "one", "true" if twice else grandchild))
+        step("end", lambda: self.end(run_id))
+
+    def _lines(self) -> list[str]:
+        journal = self.folder / "journal"
+        return journal.read_text().splitlines() if journal.exists() else []
+
+    def deadly(self, run_id: str, step: Step) -> None:
+        """Takes its process down each time."""
+        step("one", lambda: self._die(run_id))
+
+    def _die(self, run_id: str) -> None:
+        self.note(f"{run_id} one begun")
+        os.kill(os.getpid(), 9)
+
+
+def main() -> None:
+    """Follow one run."""
+    url, place, host, run_id, *watch = sys.argv[1:]
+    logging.basicConfig(level=logging.WARNING)
+    folder = Path(place)
+    toys = Toys(folder, float(os.environ.get("TOY_PACE_S", "0.02")))
+    work = toys.work(int(os.environ.get("TOY_ATTEMPTS", "100")))
+    engine = open_database(url).engine
+
+    def start() -> Worker | None:
+        worker = Worker.try_start(engine, host, work, folder / "locks")
+        if worker:
+            toys.note(f"{host} {os.getpid()} works")
+        return worker
+
+    if watch:
+        with start() as worker:  # type: ignore[union-attr]
+            worker.drain(lambda: toys.ended(run_id), stay=True, watch=tuple(watch))
+    else:
+        follow(start, lambda: toys.ended(run_id))
+
+
+if __name__ == "__main__":
+    main()
