@@ -54,7 +54,9 @@ def _stored(session: "Connection[Any]", schema: str) -> Iterator[ObjectContents]
 
 
 def _hash(stored: Stored, schema: str, order: int) -> str:
-    text = _DEFINER.sub(b"", stored.sql, count=1).replace(f"{quoted(schema)}.".encode(), b"")
+    name = re.escape(schema).encode()
+    own = rb"(?:`" + name + rb"`|(?<![\w$`.])" + name + rb")\s*\.\s*"
+    text = re.sub(own, b"", _DEFINER.sub(b"", stored.sql, count=1))
     context = (stored.table, order, stored.sql_mode, stored.charset, stored.collation, stored.time_zone)
     return hashlib.sha256(text + repr(context).encode()).hexdigest()
 
