@@ -1,0 +1,192 @@
+"""Two states of a table, row by row: both are read in key order and walked side by side, in constant memory."""
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, Literal
+
+from restorekit.engines.sqlite import rows, schema
+from restorekit.engines.sqlite.connect import pragma, quoted
+from restorekit.engines.sqlite.schema import Table
+from restorekit.errors import PreflightRefused
+from restorekit.model.difference import RowDifference, TableDifference
+from restorekit.ports import Watch
+
+Kind = Literal["missing", "changed", "extra"]
+_Keyed = tuple[tuple[Any, ...], tuple[Any, ...]]
+_CODECS = {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
+
+
+def compare(
+    staging: sqlite3.Connection,
+    live: sqlite3.Connection,
+    tables: Sequence[str],
+    limits: tuple[int, bytes],
+    watch: Watch,
+) -> list[TableDifference]:
+    """Differences of `tables`, each side in one read. `limits`: rows kept per table, and the key of their hashes.
+
+    Raises PreflightRefused where the two files do not share a text encoding (their order of rows differs).
+    """
+    encodings = {str(pragma(c, "encoding")) for c in (staging, live)}
+    if len(encodings) > 1:
+        raise PreflightRefused(
+            "the backup's text encoding is not live's, so that the two cannot be exchanged; live is untouched",
+            hint="Restore under another name and carry the rows over.",
+        )
+    codec = _CODECS.get(encodings.pop())
+    for connection in (staging, live):
+        connection.execute("BEGIN")
+    try:
+        sides = [{t.name: t for t in schema.tables(c)} for c in (staging, live)]
+        for connection in (staging, live):
+            rows.typed(connection)
+        found = []
+        for done, name in enumerate(tables):
+            watch.check()
+            watch.progress("compare", done, len(tables), "tables")
+            pair = sides[0].get(name), sides[1].get(name)
+            found.append(_Walk(staging, live, limits, codec).table(name, pair))
+        return found
+    finally:
+        for connection in (staging, live):
+            connection.execute("ROLLBACK")
+
+
+class _Walk:
+    """Counts and keeps the differences of one table."""
+
+    def __init__(
+        self,
+        staging: sqlite3.Connection,
+        live: sqlite3.Connection,
+        limits: tuple[int, bytes],
+        codec: str | None,
+    ) -> None:
+        self._staging = staging
+        self._live = live
+        self._most, self._row_key = limits
+        self._order = _order(codec)
+        self._totals: Counter[str] = Counter()
+        self._kept: list[RowDifference] = []
+        self._read = Counter(staging=0, live=0)
+
+    def table(self, name: str, pair: tuple[Table | None, Table | None]) -> TableDifference:
+        """Compare one table that is on one or both sides."""
+        ours, theirs = pair
+        either = ours or theirs
+        if either is not None:
+            columns = _shared(ours, theirs)
+            key = [k for k in either.key if k in columns] if _same_key(ours, theirs) else []
+            self._walk(
+                self._side("staging", self._staging, ours, (columns, key)),
+                self._side("live", self._live, theirs, (columns, key)),
+                [c for c in columns if c not in key],
+            )
+        return TableDifference(
+            name=name,
+            in_live=theirs is not None,
+            in_staging=ours is not None,
+            live_rows=self._read["live"],
+            staging_rows=self._read["staging"],
+            missing=self._totals["missing"],
+            changed=self._totals["changed"],
+            extra=self._totals["extra"],
+            schema_changed=ours is not None and theirs is not None and ours.hash != theirs.hash,
+            rows=tuple(self._kept),
+        )
+
+    def _side(
+        self, side: str, connection: sqlite3.Connection, table: Table | None, shape: tuple[list[str], list[str]]
+    ) -> Iterator[_Keyed]:
+        """Rows as (key, rest), in the order of their keys; the whole row is the key where there is none."""
+        if table is None:
+            return
+        columns, key = shape
+        ordered = key or columns
+        names = [*ordered, *(c for c in columns if c not in ordered)]
+        # BINARY whatever the column's own collation says: both sides, and the walk, need one order.
+        order = " ORDER BY " + ", ".join(f"{quoted(c)} COLLATE BINARY" for c in ordered)
+        cut = len(ordered)
+        for batch in rows.batches(connection.execute(rows.select(table, names, order))):
+            self._read[side] += len(batch)
+            for row in batch:
+                yield row[:cut], row[cut:]
+
+    def _walk(self, ours: Iterator[_Keyed], theirs: Iterator[_Keyed], columns: list[str]) -> None:
+        """Merge two ordered streams. Rows of one key are a group: keys of SQLite may repeat (NULLs) or be no key."""
+        left, right = (groupby(side, key=lambda r: self._order(r[0])) for side in (ours, theirs))
+        a, b = next(left, None), next(right, None)
+        while a is not None or b is not None:
+            if b is None or (a is not None and a[0] < b[0]):
+                assert a is not None
+                self._only("missing", a[1])
+                a = next(left, None)
+            elif a is None or b[0] < a[0]:
+                self._only("extra", b[1])
+                b = next(right, None)
+            else:
+                self._group(list(a[1]), list(b[1]), columns)
+                a, b = next(left, None), next(right, None)
+
+    def _only(self, kind: Kind, group: Iterator[_Keyed]) -> None:
+        for row in group:
+            self._note(kind, row[0])
+
+    def _group(self, ours: list[_Keyed], theirs: list[_Keyed], columns: list[str]) -> None:
+        if len(ours) == len(theirs) == 1:
+            (key, mine), (other_key, other) = ours[0], theirs[0]
+            # Equal for SQLite's order is not equal: 1 and 1.0 are one key and two values.
+            if rows.encoded(mine) != rows.encoded(other) or rows.encoded(key) != rows.encoded(other_key):
+                different = tuple(
+                    name
+                    for name, x, y in zip(columns, mine, other, strict=True)
+                    if rows.encoded([x]) != rows.encoded([y])
+                )
+                self._note("changed", key, different)
+            return
+        left, right = (Counter(rows.encoded((*k, *rest)) for k, rest in side) for side in (ours, theirs))
+        for _ in (left - right).elements():
+            self._note("missing", ours[0][0])
+        for _ in (right - left).elements():
+            self._note("extra", theirs[0][0])
+
+    def _note(self, kind: Kind, key: tuple[Any, ...], columns: tuple[str, ...] = ()) -> None:
+        self._totals[kind] += 1
+        if len(self._kept) < self._most:
+            hashed = hashlib.blake2b(rows.encoded(key), key=self._row_key[:64], digest_size=16).hexdigest()
+            self._kept.append(RowDifference(kind=kind, key=hashed, columns=columns))
+
+
+def _shared(ours: Table | None, theirs: Table | None) -> list[str]:
+    """Columns that both sides have, in the order of the one that is there first."""
+    either = ours or theirs
+    assert either is not None
+    names = rows.columns_of(either)
+    if ours is None or theirs is None:
+        return names
+    other = set(rows.columns_of(theirs))
+    return [n for n in names if n in other]
+
+
+def _same_key(ours: Table | None, theirs: Table | None) -> bool:
+    return ours is None or theirs is None or ours.key == theirs.key
+
+
+def _order(codec: str | None) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """SQLite's order of values (NULL, numbers, text, blobs) for Python; text by its bytes in the file's encoding."""
+
+    def one(value: Any) -> tuple[int, Any]:
+        if value is None:
+            return 0, 0
+        if isinstance(value, (int, float)):
+            return 1, value
+        if isinstance(value, bytearray):
+            return 2, bytes(value) if codec is None else value.decode("utf-8", "surrogatepass").encode(
+                codec, "surrogatepass"
+            )
+        return 3, value
+
+    return lambda key: tuple(one(v) for v in key)

@@ -1,0 +1,121 @@
+"""The end of an exchange that has reached live: look at it, take our mark away, say what slipped."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from restorekit import crashpoint
+from restorekit.engines.sqlite import connect, journal
+from restorekit.engines.sqlite.connect import quoted
+from restorekit.engines.sqlite.contents import describe
+from restorekit.engines.sqlite.journal import Record
+from restorekit.engines.sqlite.places import Places, remove_database
+from restorekit.engines.sqlite.schema import MARKER
+from restorekit.errors import EngineUnavailable
+from restorekit.model.contents import Contents, TableContents
+from restorekit.model.exchange import Exchanged, SlippedTable
+
+_UNMARK_WAIT_S = 60.0
+
+
+def found_in_live(places: Places, record: Record) -> bool:
+    """True if the exchange was committed: live bears its mark. Raises UnknownName if live is gone."""
+    if record.way == "create":
+        made = places.candidates(record.target)
+        return bool(made) and _same_file(made[0], places.hold(record.order_id))
+    with connect.reader(places.live(record.target)) as live:
+        return record.order_id in _marks(live)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def discard(places: Places, record: Record) -> None:
+    """Forget an exchange that never reached live. Its undo copy is a copy of what live still is."""
+    remove_database(places.undo(record.order_id))
+    crashpoint.here("sqlite.settle.discarded")
+    journal.forget(places, record.order_id)
+
+
+def finish(places: Places, record: Record) -> Exchanged:
+    """From `exchanged` to `done`; every part may run again."""
+    if record.way != "create":
+        _unmark(places, record)
+    crashpoint.here("sqlite.exchange.unmarked")
+    with connect.frozen(places.undo(record.order_id)) as copy:
+        kept = describe(copy)
+    exchanged = Exchanged(
+        order_id=record.order_id,
+        target=record.target,
+        undo=journal.undo_place(record),
+        undo_contents=kept,
+        actions=record.actions,
+        created=record.way == "create",
+        gate="none" if record.way == "create" else "file_lock",
+        slipped=tuple(slipped(record, kept)),
+        blocked_s=record.blocked_s,
+        exchanged_at=record.exchanged_at or datetime.now(UTC),
+        notes=record.notes,
+    )
+    journal.write(places, record.model_copy(update={"phase": "done", "exchanged": exchanged}))
+    crashpoint.here("sqlite.exchange.done")
+    remove_database(places.hold(record.order_id))
+    return exchanged
+
+
+def slipped(record: Record, found: Contents) -> list[SlippedTable]:
+    """Tables of which the exchange took something that nobody was shown."""
+    if record.shown is None:
+        return []
+    names = {t.name for t in (*record.shown.tables, *found.tables)}
+    if record.way == "tables":
+        names &= record.touched
+    wanted = sorted(n for n in names if not any(fnmatchcase(n, v) for v in record.volatile))
+    return list(_slipped(record.shown, found, wanted))
+
+
+def _slipped(shown: Contents, found: Contents, names: list[str]) -> Iterator[SlippedTable]:
+    for name in names:
+        before, now = shown.table(name), found.table(name)
+        note = _note(before, now)
+        if note:
+            yield SlippedTable(
+                name=name,
+                live_rows_shown=before.rows if before else None,
+                live_rows_found=now.rows if now else None,
+                note=note,
+            )
+
+
+def _note(before: TableContents | None, now: TableContents | None) -> str:
+    if before is None or now is None:
+        return "" if before is now else "appeared" if before is None else "was removed"
+    if before.schema_hash != now.schema_hash:
+        return "its definition was changed"
+    if before.rows != now.rows:
+        return f"{now.rows} rows instead of {before.rows}"
+    comparable = before.fingerprint is not None and now.fingerprint is not None
+    return "other content in the same number of rows" if comparable and before.fingerprint != now.fingerprint else ""
+
+
+def _marks(connection: sqlite3.Connection) -> set[str]:
+    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (MARKER,)).fetchone()
+    return {str(row[0]) for row in connection.execute(f"SELECT id FROM {quoted(MARKER)}")} if there else set()
+
+
+def _unmark(places: Places, record: Record) -> None:
+    """Take our table out of live; writers may have to wait for it, and it for them."""
+    with connect.writer(places.live(record.target), _UNMARK_WAIT_S) as live:
+        try:
+            live.execute("BEGIN IMMEDIATE")
+            if record.order_id in _marks(live):
+                live.execute(f"DROP TABLE {MARKER}")
+            live.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise EngineUnavailable(
+                f"{record.target} was exchanged, but is locked by another program ({connect.safe_text(error)})",
+                hint="Run the same command again: it finishes what is left and changes nothing else.",
+            ) from None

@@ -1,0 +1,93 @@
+"""The holding copy: what was proven, carried beside live and proven there again."""
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from restorekit import crashpoint
+from restorekit.engines.sqlite import connect
+from restorekit.engines.sqlite.contents import describe
+from restorekit.engines.sqlite.gate import plain_copy
+from restorekit.engines.sqlite.places import HOLD, flush, remove_database
+from restorekit.engines.sqlite.schema import MARKER
+from restorekit.errors import ProofFailed
+from restorekit.model.contents import Contents
+from restorekit.model.database import Where
+from restorekit.model.difference import TableAction
+from restorekit.model.exchange import Promoted
+from restorekit.ports import Watch
+
+_LAYOUT = ("page_size", "auto_vacuum")
+
+
+def hold(source: Path, target: Path, layout: dict[str, str] | None, watch: Watch) -> Contents:
+    """Copy `source` (nobody writes it) to `target`, describe the copy. `layout`: live's page_size and auto_vacuum.
+
+    The copy is in rollback mode: taken into a WAL database that stays WAL, and the other way round WAL would be
+    carried into a database that was not. A different page size would be refused by one and taken over by the other.
+    """
+    half = target.with_suffix(".half")
+    remove_database(half)
+    remove_database(target)
+
+    def step(done: int, total: int) -> None:
+        watch.check()
+        watch.progress("promote", done, total, "pages")
+
+    with connect.explained("the staged database"), connect.frozen(source) as staged:
+        plain_copy(staged, half, step)
+        ours = {name: str(connect.pragma(staged, name)) for name in _LAYOUT}
+    if layout is not None and ours != {name: layout[name] for name in _LAYOUT}:
+        _relaid(half, layout)
+    crashpoint.here("sqlite.promote.copied")
+    half.replace(target)
+    flush(target)
+    with connect.frozen(target) as connection:
+        return describe(connection)
+
+
+def promoted(order_id: str, contents: Contents, began: float) -> Promoted:
+    """The answer of a promotion that began at `began` (monotonic seconds)."""
+    return Promoted(
+        order_id=order_id,
+        holding=Where(schema_name=f"{HOLD}{order_id}"),
+        contents=contents,
+        promoted_at=datetime.now(UTC),
+        duration_s=round(time.monotonic() - began, 3),
+    )
+
+
+def mark(path: Path, order_id: str) -> None:
+    """Put our marker table into a holding copy: it arrives in live with the data, and tells which side is live."""
+    with connect.writer(path) as connection:
+        connection.execute(f"DROP TABLE IF EXISTS {MARKER}")
+        connection.execute(f"CREATE TABLE {MARKER} (id TEXT NOT NULL)")
+        connection.execute(f"INSERT INTO {MARKER} VALUES (?)", (order_id,))
+
+
+def check_equal(proven: Contents, held: Contents, actions: Iterable[TableAction]) -> None:
+    """Raises ProofFailed unless the holding copy is what was proven, table by table."""
+
+    def state(contents: Contents, name: str) -> object:
+        table = contents.table(name)
+        return table and (table.rows, table.schema_hash, table.fingerprint)
+
+    wrong = sorted(a.name for a in actions if state(proven, a.name) != state(held, a.name))
+    if wrong:
+        raise ProofFailed(
+            f"the copy beside live is not what was proven: {', '.join(wrong)}; live is untouched",
+            hint="Stage and verify again.",
+        )
+
+
+def _relaid(path: Path, layout: dict[str, str]) -> None:
+    """Rewrite the copy with another page size and auto_vacuum; VACUUM INTO keeps rowids, VACUUM would not."""
+    other = path.with_suffix(".laid")
+    remove_database(other)
+    with connect.writer(path) as connection:
+        connection.execute(f"PRAGMA page_size={int(layout['page_size'])}")
+        connection.execute(f"PRAGMA auto_vacuum={int(layout['auto_vacuum'])}")
+        connection.execute("VACUUM INTO ?", (str(other),))
+    remove_database(path)
+    other.replace(path)
