@@ -79,7 +79,7 @@ class AuditPart(Part):
 
 
 def _head(connection: Connection) -> tuple[str, int]:
-    digest, count = connection.execute(select(audit_head.c.hash, audit_head.c.count)).tuples().one()
+    digest, count = connection.execute(select(audit_head.c.hash, audit_head.c.count)).one()
     return str(digest), int(count)
 
 
@@ -112,9 +112,9 @@ def _check_references(connection: Connection, found: tuple[str, int]) -> None:
     """What refers to the log from outside of it: its head, and the newest entry of every run and approval."""
     head = _head(connection)
     newest = [("the head of the log", head[1])]
-    of_runs = connection.execute(select(runs.c.id, runs.c.audit_sequence)).tuples()
+    of_runs = connection.execute(select(runs.c.id, runs.c.audit_sequence))
     newest += [(f"restore {run_id}", sequence) for run_id, sequence in of_runs]
-    of_approvals = connection.execute(select(approvals.c.run_id, approvals.c.audit_sequence)).tuples()
+    of_approvals = connection.execute(select(approvals.c.run_id, approvals.c.audit_sequence))
     newest += [(f"an approval of restore {run_id}", sequence) for run_id, sequence in of_approvals]
     for what, sequence in newest:
         if sequence > found[1]:

@@ -38,7 +38,7 @@ def erase(connection: Connection, name: str) -> int:
 
 def names(connection: Connection) -> dict[str, str]:
     """Every reference with its name, or a word that says it was erased."""
-    return {ref: ERASED if name is None else name for ref, name in connection.execute(select(persons)).tuples()}
+    return {ref: ERASED if name is None else name for ref, name in connection.execute(select(persons))}
 
 
 def hide(connection: Connection, data: Any) -> Any:

@@ -89,7 +89,7 @@ class PointsPart(Part):
         best = select(proofs.c.point_id, func.max(proofs.c.level)).group_by(proofs.c.point_id)
         shown = [p.id for p in self.points(database)]
         with self._db.read() as connection:
-            levels = {str(point): int(level) for point, level in connection.execute(best).tuples()}
+            levels = {str(point): int(level) for point, level in connection.execute(best)}
         return {point: levels[point] for point in shown if point in levels}
 
     def last_proof(self, point_id: str) -> Contents | None:

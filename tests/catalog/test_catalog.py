@@ -1,0 +1,7 @@
+"""The catalog's contract, on SQLite and PostgreSQL."""
+
+from contract.catalog import CatalogContract
+
+
+class TestCatalog(CatalogContract):
+    pass
