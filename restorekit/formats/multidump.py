@@ -5,8 +5,13 @@ so that a customer's routine or string that *looks like* the start of another da
 A database may lie in several sections: mariadb-dump writes all tables first and all views at the end.
 """
 
+import hashlib
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from restorekit.model.value import Value
 
@@ -85,6 +90,37 @@ def cut(chunks: Iterable[bytes], ranges: Iterable[tuple[int, int]]) -> Iterator[
                 break
             wanted.pop(0)
         at = end
+
+
+def completed_at(tail: bytes) -> str:
+    """The clock text (no zone) of an end marker in the last bytes of a dump, or ""."""
+    found = _COMPLETED.search(tail)
+    return (found[1] or b"").decode() if found else ""
+
+
+class Shelf:
+    """Indexes already made, one small file each (names and offsets, no data); losing them costs only time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep them in `folder`, which is made when first needed."""
+        self._folder = folder
+
+    def get(self, key: str) -> DumpIndex | None:
+        """The index stored under `key`, or None also when its file is damaged."""
+        try:
+            return DumpIndex.model_validate_json(self._file(key).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def put(self, key: str, found: DumpIndex) -> None:
+        """Store it whole or not at all."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as out:
+            out.write(found.model_dump_json().encode())
+        Path(out.name).replace(self._file(key))
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
 class _Borders:
