@@ -6,6 +6,7 @@ from restorekit.cli import words
 from restorekit.cli.out import Out
 from restorekit.model.difference import Difference, TableDifference
 from restorekit.model.plan import Plan
+from restorekit.model.point import RecoveryPoint
 from restorekit.model.receipt import Receipt
 from restorekit.model.run import Run, State
 from restorekit.model.verdict import Verdict
@@ -22,7 +23,7 @@ def plan(out: Out, value: Plan, zone: str) -> None:
     what = "whole database" if value.scope is None else "tables " + ", ".join(value.scope)
     out.say(f"Plan for {value.target} ({what})", style="bold")
     out.say(f"  point     {point.id} from {point.source} ({point.medium}, {words.size(point.size_bytes)})")
-    out.say(f"  its data  {words.moment(point.consistent_at, zone)}, {point.quality}")
+    out.say(f"  its data  {_data_of(point, zone)}")
     for reason in value.reasons:
         out.say(f"  because   {reason}")
     low, high = words.span(value.estimate.low_s), words.span(value.estimate.high_s)
@@ -37,6 +38,13 @@ def plan(out: Out, value: Plan, zone: str) -> None:
     )
     for choice in value.refused[:5]:
         out.say(f"  refused   {choice.point.id}: {choice.reason}", style="dim")
+
+
+def _data_of(point: RecoveryPoint, zone: str) -> str:
+    if point.consistent_at is None:
+        return "of a moment that is not known"
+    known = {"exact": "", "bounded": ", bounded", "claimed": ", as its name claims", "none": ", not certain"}
+    return words.moment(point.consistent_at, zone) + known[point.quality]
 
 
 def verdict(out: Out, value: Verdict) -> None:
@@ -56,9 +64,8 @@ def verdict(out: Out, value: Verdict) -> None:
 def difference(out: Out, value: Difference, zone: str, *, summary: bool = False) -> None:
     """Per table what is missing, changed and extra in live, and what the swap would do."""
     method = {a.name: a for a in value.actions}
-    shown = [t for t in value.tables if not t.same or method[t.name].method != "same"]
-    pulled = [a for a in value.actions if a.method != "same" and a.name not in {t.name for t in value.tables}]
     out.say(f"Difference of live at {words.moment(value.compared_at, zone)}", style="bold")
+    shown = [t for t in value.tables if not t.same]
     if not shown and not value.objects:
         out.say("  none: live equals the backup")
         return
@@ -67,11 +74,15 @@ def difference(out: Out, value: Difference, zone: str, *, summary: bool = False)
         [_table_row(t, method[t.name].method) for t in shown],
         right=(1, 2, 3, 4, 5),
     )
-    same = len(value.tables) - len(shown)
+    differing = {t.name for t in shown}
+    linked = [a for a in value.actions if a.method != "same" and a.name not in differing]
+    if linked:
+        out.say(f"  the same, but swapped along with them ({len(linked)}):")
+        for action in linked[:10]:
+            out.say(f"    {action.name}: {action.why}")
+    same = len([a for a in value.actions if a.method == "same"])
     if same:
-        out.say(f"  and {same} tables that are the same")
-    for action in [*(method[t.name] for t in shown if t.same), *pulled]:
-        out.say(f"  {action.name}: {action.method}, {action.why}")
+        out.say(f"  {same} tables are the same and stay as they are")
     for item in value.objects:
         out.say(f"  {item.kind} {item.name}: {item.change} in live")
     if not summary:

@@ -46,8 +46,12 @@ def _cautions(request: Request, point: RecoveryPoint, live: Live, now: datetime)
     said = []
     if point.consistency != "snapshot":
         said.append(f"consistency of this backup: {point.consistency} (its tables may be of different moments)")
-    if point.quality != "exact":
-        said.append(f"the moment of this backup is {point.quality}, not exact")
+    if point.quality == "bounded" and point.earliest and point.latest:
+        said.append(f"its moment lies between {point.earliest.isoformat()} and {point.latest.isoformat()}")
+    elif point.quality == "claimed":
+        said.append("its moment is what its name claims; nothing in the backup confirms it")
+    elif point.quality == "none":
+        said.append("its moment is not known: look at the difference with care")
     if point.consistent_at is not None and live.exists:
         hours = (now - point.consistent_at).total_seconds() / 3600
         said.append(f"changes made since then ({hours:.1f} h) leave live with the swap; they stay in the undo copy")
