@@ -174,6 +174,7 @@ def _fill(text: str, fds: Mapping[str, int]) -> str:
 
 def _memory_file(secret: bytes) -> int:
     fd = os.memfd_create("secret")
+    os.fchmod(fd, 0o644)  # it begins world-writable, and clients ignore such a file; the child may be another user
     os.write(fd, secret)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
