@@ -14,6 +14,8 @@ from restorekit.model.audit import AuditEntry
 from restorekit.model.request import Act
 
 _WORDS = ("door", "verb", "database", "restore_id", "shown", "confirmed")
+_PAGE = 500
+_BEFORE_ALL = -(2**31)
 
 
 class AuditPart(Part):
@@ -84,12 +86,16 @@ def _head(connection: Connection) -> tuple[str, int]:
 
 
 def _all(connection: Connection) -> Iterator[dict[str, Any]]:
-    ordered = select(audit).order_by(audit.c.sequence)
-    for row in connection.execution_options(yield_per=500).execute(ordered).mappings():
-        try:
-            yield _entry(row)
-        except ValueError as error:
-            raise AuditBroken(f"audit entry {row['sequence']} was changed after it was written") from error
+    """Every entry in order, read in pages: a log of years must not be held in memory."""
+    after = _BEFORE_ALL
+    ordered = select(audit).order_by(audit.c.sequence).limit(_PAGE)
+    while page := connection.execute(ordered.where(audit.c.sequence > after)).mappings().all():
+        for row in page:
+            after = row["sequence"]
+            try:
+                yield _entry(row)
+            except ValueError as error:
+                raise AuditBroken(f"audit entry {after} was changed after it was written") from error
 
 
 def _entry(row: RowMapping) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from restorekit.catalog.tables import HEAD, VERSION_TABLE
 from restorekit.errors import ConfigError, DiskFull, RestorekitError, Temporary
 
-_WAIT_S = 30
+_WAIT_MS = 30_000
 _WRITE_LOCK = 0x7265_7374  # one number for every restorekit on the same PostgreSQL database
 _URLS = "sqlite:////folder/state.db or postgresql+psycopg://user@host/database"
 _SQLITE_FULL = 13
@@ -45,7 +45,7 @@ class Database:
             if self._sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_S}s'")
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_MS}ms'")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
             yield connection
 
@@ -106,7 +106,7 @@ def _sqlite_engine(url: URL) -> Engine:
     def _prepare(connection: Any, _record: Any) -> None:
         # IMMEDIATE: a transaction that reads first and writes later would fail on the way instead of waiting.
         connection.isolation_level = "IMMEDIATE"
-        for pragma in (f"busy_timeout={_WAIT_S * 1000}", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
+        for pragma in (f"busy_timeout={_WAIT_MS}", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
