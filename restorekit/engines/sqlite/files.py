@@ -20,7 +20,7 @@ HEADER = 100
 PRODUCER = "sqlite database file"
 _WAL = 2
 _INCOMING = "incoming"
-_OTHER_POINT = "Choose another recovery point; live is untouched."
+OTHER_POINT = "Choose another recovery point; live is untouched."
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Header:
         if len(head) < HEADER or not head.startswith(MAGIC):
             raise LoadFailed(
                 "the backup is not a SQLite database file (it does not begin like one)",
-                hint=f"An encrypted database cannot be read here. {_OTHER_POINT}",
+                hint=f"An encrypted database cannot be read here. {OTHER_POINT}",
             )
         size = int.from_bytes(head[16:18], "big")
         counted = head[24:28] == head[92:96]
@@ -78,7 +78,7 @@ def receive(folder: Path, chunks: Iterator[bytes]) -> Loaded:
     try:
         size, digest = _written(incoming, chunks)
         if size == 0:
-            raise DumpIncomplete("the backup is empty (0 bytes)", hint=_OTHER_POINT)
+            raise DumpIncomplete("the backup is empty (0 bytes)", hint=OTHER_POINT)
         header = header_of(incoming)
         complete, why = header.complete(size)
         crashpoint.here("sqlite.load.written")
@@ -130,7 +130,7 @@ def _tables(path: Path) -> tuple[LoadedTable, ...]:
 
 
 def _not_readable(text: str) -> LoadFailed:
-    return LoadFailed(text, hint=_OTHER_POINT)
+    return LoadFailed(text, hint=OTHER_POINT)
 
 
 def digest_of(path: Path) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from restorekit.engines.sqlite import files, sandboxes
 from restorekit.engines.sqlite.places import STAGED, remove_database
+from restorekit.engines.sqlite.replay import replay
 from restorekit.formats.compression import decompressed
 from restorekit.model.artifact import Loaded
 from restorekit.model.point import Compression, Format
@@ -14,9 +15,9 @@ from restorekit.ports import Watch
 
 def load(sandbox: Sandbox, stream: Iterable[bytes], form: tuple[Format, Compression], watch: Watch) -> Loaded:
     """Remove what was staged, then receive the stream; nothing half-read ever gets the staged database's name."""
-    watch.check()
     folder = Path(sandbox.folder)
-    sandboxes.wanted_settings(sandbox)
+    live = sandboxes.wanted_settings(sandbox)
     remove_database(folder / STAGED)
     sandboxes.mark_cut(folder, None)
-    return files.receive(folder, decompressed(stream, form[1]))
+    chunks = decompressed(stream, form[1])
+    return files.receive(folder, chunks) if form[0] == "sqlite" else replay(folder, chunks, live, watch)

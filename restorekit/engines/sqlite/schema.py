@@ -77,6 +77,12 @@ def tables(connection: sqlite3.Connection, schema: str = "main") -> list[Table]:
     return found
 
 
+def table(connection: sqlite3.Connection, name: str) -> Table:
+    """One table by name, a shadow table among them."""
+    found = connection.execute(f"PRAGMA main.table_list({quoted(name)})").fetchone()
+    return _table(connection, "main", found[1] if found else name, (False, bool(found and found[4])))
+
+
 def shadows(connection: sqlite3.Connection, schema: str, virtual: str) -> list[str]:
     """The tables in which a virtual table keeps its data."""
     rows = connection.execute(f"PRAGMA {schema}.table_list").fetchall()
