@@ -1,9 +1,8 @@
 """What the layouts of a source say about one of its files: whose backup it is, from when, in which format."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime
-from typing import TypedDict
+from typing import Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,14 +31,23 @@ class NamingSettings(BaseModel):
 
 
 class Reading(Value):
-    """One path, read. `why` says what is missing to be sure; empty when nothing is."""
+    """One path, read. `why` says what is missing to be sure; empty when nothing is.
+
+    `is_file`: the layout fits only files, by a literal suffix.
+    """
 
     path: str
     engine: str
     match: Match
     format: Format | None
     compression: Compression
+    is_file: bool = False
     why: str = ""
+
+    @classmethod
+    def unknown(cls) -> Self:
+        """The reading of nothing, for a backup of which not even the name can be read."""
+        return cls(path="", engine=UNKNOWN, match=Match(), format=None, compression="none")
 
 
 class Moments(TypedDict):
@@ -81,6 +89,7 @@ class Rules:
                     match=match,
                     format=format_of(path),
                     compression=compression_of(path),
+                    is_file=layout.names_files,
                     why=why,
                 )
         return None
@@ -114,9 +123,3 @@ def claimed(match: Match, written_at: datetime) -> Moments | None:
         return None
     latest = written_at if match.earliest <= written_at < match.latest else match.latest
     return Moments(consistent_at=match.time, earliest=match.earliest, latest=latest, quality=Quality.CLAIMED)
-
-
-def narrowed(names: Sequence[str], most: int = 5) -> str:
-    """The first names and how many more there are, for one sentence."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
