@@ -24,7 +24,7 @@ class ProgressLine:
         if str(run.state) != self._seen:
             self._seen = str(run.state)
             self.clear()
-            self._out.aside(f"{self._seen.replace('_', ' ')}", style="")
+            self._out.aside(words.state(self._seen), style="")
         if run.progress is not None:
             self._draw(self._line(run.progress))
 

@@ -57,7 +57,7 @@ def verdict(out: Out, value: Verdict) -> None:
         if check.outcome == "failed":
             for line in check.evidence[:5]:
                 out.say(f"             {line}", style=style)
-    for sample in value.samples[:5]:
+    for sample in dict.fromkeys(value.samples):
         out.say(f"    encoding {sample}", style="dim")
 
 
@@ -82,7 +82,7 @@ def difference(out: Out, value: Difference, zone: str, *, summary: bool = False)
             out.say(f"    {action.name}: {action.why}")
     same = len([a for a in value.actions if a.method == "same"])
     if same:
-        out.say(f"  {same} tables are the same and stay as they are")
+        out.say(f"  {same} {'table is' if same == 1 else 'tables are'} the same and not touched")
     for item in value.objects:
         out.say(f"  {item.kind} {item.name}: {item.change} in live")
     if not summary:
@@ -110,7 +110,7 @@ def _rows(out: Out, tables: list[TableDifference]) -> None:
 def ended(out: Out, story: "Story", zone: str) -> None:
     """How a restore stands, always with what is true of live and what to do next."""
     run = story.run
-    out.say(f"Restore {run.id} of {run.request.target}: {run.state}", style="bold")
+    out.say(f"Restore {run.id} of {run.request.target}: {words.state(run.state)}", style="bold")
     if run.failure:
         out.say(f"  {run.failure.message}")
         for line in run.failure.details:

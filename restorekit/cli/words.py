@@ -49,3 +49,8 @@ def level(number: int | None) -> str:
     """`5 equal`, or `not proven`."""
     names = {1: "readable", 2: "complete", 3: "loads", 4: "sound", 5: "equal", 6: "works"}
     return f"{number} {names[number]}" if number else "not proven"
+
+
+def state(name: str) -> str:
+    """A state in words."""
+    return "waits for approval" if name == "awaiting_approval" else name

@@ -81,10 +81,15 @@ def _misses(point: RecoveryPoint, wish: Wish) -> str:
     latest = point.latest or point.consistent_at
     earliest = point.earliest or point.consistent_at
     if wish.role in ("as_of", "before_damage") and latest is not None and latest > wish.at:
-        return f"holds changes up to {latest.isoformat()}, after {wish.at.isoformat()}"
+        return f"holds changes up to {_said(latest, wish)}, which is after {_said(wish.at, wish)}"
     if wish.role == "must_contain" and earliest is not None and earliest < wish.at:
-        return f"may lack what happened up to {wish.at.isoformat()}: its data is of {earliest.isoformat()}"
+        return f"its data is of {_said(earliest, wish)}, which is before {_said(wish.at, wish)}"
     return ""
+
+
+def _said(at: datetime, wish: Wish) -> str:
+    """Weekday, date, time and offset, in the zone of the wish."""
+    return at.astimezone(wish.at.tzinfo).strftime("%a %Y-%m-%d %H:%M:%S %z")
 
 
 def _fits(wishes: Sequence[Wish]) -> str:

@@ -49,7 +49,7 @@ def test_the_latest_before_the_damage_that_contains_the_last_serious_change() ->
     assert chosen.point.id == "p12"
     assert [c.point.id for c in rest if c.accepted] == ["p11", "p10", "p09", "p08"]
     assert "after" in next(c for c in rest if c.point.id == "p13").reason
-    assert "may lack" in next(c for c in rest if c.point.id == "p07").reason
+    assert "before" in next(c for c in rest if c.point.id == "p07").reason
 
 
 def test_bounds_count_at_their_worst_end() -> None:
