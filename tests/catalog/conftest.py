@@ -5,11 +5,18 @@ import shutil
 import pytest
 from contract.catalog_values import HandClock
 from servers.postgres import PostgresServer
-from sqlalchemy import NullPool, create_engine, delete, update
 
 from restorekit.catalog import open_store
 from restorekit.catalog.chain import GENESIS
-from restorekit.catalog.tables import audit_head, metadata
+from restorekit.catalog.tables import metadata
+
+EMPTY = "; ".join(
+    [
+        *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables) if table.name != "rk_audit_head"),
+        f"UPDATE rk_audit_head SET count = 0, hash = '{GENESIS}'",
+        "DROP TABLE IF EXISTS jobs",
+    ]
+)
 
 pytest.register_assert_rewrite("contract.catalog")
 
@@ -22,21 +29,18 @@ def postgres():
 
 @pytest.fixture(scope="session")
 def postgres_migrated(postgres):
+    """The URL, and what empties it."""
     url = postgres.new_database()
     open_store(url).close()
-    return url
+    with postgres.connect(url.split("@/")[1].partition("?")[0]) as connection:
+        yield url, lambda: connection.execute(EMPTY)
 
 
 @pytest.fixture
 def postgres_url(postgres_migrated):
-    yield postgres_migrated
-    engine = create_engine(postgres_migrated, poolclass=NullPool)
-    with engine.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
-            if table is not audit_head:
-                connection.execute(delete(table))
-        connection.execute(update(audit_head).values(count=0, hash=GENESIS))
-        connection.exec_driver_sql("DROP TABLE IF EXISTS jobs")
+    url, empty = postgres_migrated
+    yield url
+    empty()
 
 
 @pytest.fixture(scope="session")
