@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from restorekit.engines.sqlite import rows, schema
-from restorekit.engines.sqlite.connect import pragma, quoted
+from restorekit.engines.sqlite.connect import pragma, primary, quoted
 from restorekit.engines.sqlite.schema import Table
 from restorekit.errors import PreflightRefused
 from restorekit.model.difference import RowDifference, TableDifference
@@ -76,15 +76,12 @@ class _Walk:
     def table(self, name: str, pair: tuple[Table | None, Table | None]) -> TableDifference:
         """Compare one table that is on one or both sides."""
         ours, theirs = pair
-        either = ours or theirs
-        if either is not None:
-            columns = _shared(ours, theirs)
-            key = [k for k in either.key if k in columns] if _same_key(ours, theirs) else []
-            self._walk(
-                self._side("staging", self._staging, ours, (columns, key)),
-                self._side("live", self._live, theirs, (columns, key)),
-                [c for c in columns if c not in key],
-            )
+        try:
+            self._pair(ours, theirs)
+        except sqlite3.DatabaseError as error:
+            if primary(error) != sqlite3.SQLITE_CORRUPT or theirs is None:
+                raise
+            return self._unreadable(name, ours)
         return TableDifference(
             name=name,
             in_live=theirs is not None,
@@ -97,6 +94,30 @@ class _Walk:
             schema_changed=ours is not None and theirs is not None and ours.hash != theirs.hash,
             rows=tuple(self._kept),
         )
+
+    def _unreadable(self, name: str, ours: Table | None) -> TableDifference:
+        """A damaged table of live: nothing in it counts as there. A damaged staging raises here again."""
+        count = self._staging.execute(f"SELECT COUNT(*) FROM {quoted(name)}").fetchone()[0] if ours else 0
+        return TableDifference(
+            name=name,
+            in_live=True,
+            in_staging=ours is not None,
+            live_rows=0,
+            staging_rows=count,
+            missing=count,
+            schema_changed=True,
+        )
+
+    def _pair(self, ours: Table | None, theirs: Table | None) -> None:
+        either = ours or theirs
+        if either is not None:
+            columns = _shared(ours, theirs)
+            key = [k for k in either.key if k in columns] if _same_key(ours, theirs) else []
+            self._walk(
+                self._side("staging", self._staging, ours, (columns, key)),
+                self._side("live", self._live, theirs, (columns, key)),
+                [c for c in columns if c not in key],
+            )
 
     def _side(
         self, side: str, connection: sqlite3.Connection, table: Table | None, shape: tuple[list[str], list[str]]

@@ -4,7 +4,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 from restorekit.engines.sqlite import rows, schema
-from restorekit.engines.sqlite.connect import literal, pragma, quoted
+from restorekit.engines.sqlite.connect import literal, pragma, primary, quoted
 from restorekit.model.contents import Contents, ObjectContents, Origin, TableContents
 
 SETTINGS = ("page_size", "encoding", "journal_mode", "auto_vacuum", "user_version", "application_id")
@@ -20,11 +20,13 @@ def describe(
     tables: frozenset[str] | None = None,
     *,
     fingerprints: bool = True,
+    tolerant: bool = False,
     origin: Origin = "measured",
 ) -> Contents:
     """Tables (or only `tables`), views, triggers and settings, all in one read transaction.
 
-    A virtual table whose module is missing here has rows None: it cannot be read, and nothing is claimed of it.
+    A virtual table whose module is missing here has rows None: it cannot be read, and nothing is claimed of it. With
+    `tolerant` the same goes for a damaged table: a damaged live must not keep anybody from replacing it.
     """
     own = not connection.in_transaction
     if own:
@@ -38,7 +40,7 @@ def describe(
         factory = connection.text_factory
         rows.typed(connection)
         try:
-            described = tuple(_table(connection, t, counters, fingerprints=fingerprints) for t in wanted)
+            described = tuple(_table(connection, t, counters, (fingerprints, tolerant)) for t in wanted)
         finally:
             connection.text_factory = factory
     finally:
@@ -54,8 +56,9 @@ def describe(
 
 
 def _table(
-    connection: sqlite3.Connection, table: schema.Table, counters: dict[str, int], *, fingerprints: bool
+    connection: sqlite3.Connection, table: schema.Table, counters: dict[str, int], how: tuple[bool, bool]
 ) -> TableContents:
+    fingerprints, tolerant = how
     taken, count = None, None
     try:
         if fingerprints:
@@ -63,9 +66,11 @@ def _table(
             count = taken.rows
         else:
             count = connection.execute(f"SELECT COUNT(*) FROM {quoted(table.name)}").fetchone()[0]
-    except sqlite3.OperationalError:
-        if not table.virtual:
+    except sqlite3.DatabaseError as error:
+        damaged = tolerant and primary(error) == sqlite3.SQLITE_CORRUPT
+        if not (damaged or (table.virtual and primary(error) == sqlite3.SQLITE_ERROR)):
             raise
+        taken = count = None
     used = counters.get(table.name)
     return TableContents(
         name=table.name,

@@ -98,7 +98,8 @@ class SQLite:
     def contents(self, where: Where, tables: frozenset[str] | None = None, *, fingerprints: bool = True) -> Contents:
         """Describe a staged, held, kept or live database."""
         with self._read(where) as connection:
-            return contents.describe(connection, tables, fingerprints=fingerprints)
+            tolerant = where.sandbox is None
+            return contents.describe(connection, tables, fingerprints=fingerprints, tolerant=tolerant)
 
     def sound(self, where: Where) -> list[Check]:
         """Integrity, foreign keys, counters, virtual tables."""

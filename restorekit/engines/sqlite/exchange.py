@@ -10,19 +10,20 @@ from pathlib import Path
 from restorekit import crashpoint
 from restorekit.engines.sqlite import connect, holding, journal, schema
 from restorekit.engines.sqlite.contents import describe
-from restorekit.engines.sqlite.finish import discard, finish, found_in_live, slipped
+from restorekit.engines.sqlite.finish import discard, finish, found_in_live, look, slipped
 from restorekit.engines.sqlite.gate import Job, by_pages
 from restorekit.engines.sqlite.journal import Record, Way
 from restorekit.engines.sqlite.places import Places, flush, remove_database
 from restorekit.engines.sqlite.preflight import refuse_what_preflight_refuses
 from restorekit.engines.sqlite.tables import by_tables
-from restorekit.errors import LiveChanged, PreflightRefused, RestoreActive, UndoImpossible, UnknownName
+from restorekit.errors import LiveChanged, PreflightRefused, ProofFailed, RestoreActive, UndoImpossible, UnknownName
 from restorekit.model.difference import Method, TableAction
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted, Settled
 from restorekit.ports import Watch
 
 _BACK: dict[Method, Method] = {"exchange": "exchange", "create": "remove", "remove": "create", "same": "same"}
 _UNDO_LOCK_WAIT_S = 10.0
+_BACK_LIMITS = (60.0, 600.0)
 
 
 def promote(places: Places, order: ExchangeOrder, watch: Watch) -> Promoted:
@@ -64,7 +65,7 @@ def exchange(places: Places, order: ExchangeOrder, promoted: Promoted, watch: Wa
         )
         refuse = order.policy.on_live_change == "refuse" and not order.accept_changes
         limits = (order.policy.lock_wait_s, order.policy.gate_max_s)
-        return finish(places, _run(places, record, limits, _inspector(record) if refuse else None))
+        return _concluded(places, _run(places, record, limits, _inspector(record) if refuse else None))
 
 
 def undo(places: Places, exchanged: Exchanged, order_id: str, most_s: float, watch: Watch) -> Exchanged:
@@ -81,7 +82,7 @@ def undo(places: Places, exchanged: Exchanged, order_id: str, most_s: float, wat
                 hint="Restore a recovery point from before the swap instead.",
             )
         record = _backwards(places, before, order_id, watch)
-        return finish(places, _run(places, record, (min(_UNDO_LOCK_WAIT_S, most_s), most_s), None))
+        return _concluded(places, _run(places, record, (min(_UNDO_LOCK_WAIT_S, most_s), most_s), None))
 
 
 def settle(places: Places) -> list[Settled]:
@@ -122,7 +123,8 @@ def _way(places: Places, order: ExchangeOrder) -> Way:
     touched = {a.name for a in order.actions if a.method != "same"}
     with connect.reader(places.live(order.target)) as live:
         there = {t.name for t in schema.tables(live)}
-    return "pages" if order.objects and there and there <= touched else "tables"
+    damaged = any(t.rows is None for t in order.live.tables)  # only whole pages can replace what cannot be read
+    return "pages" if order.objects and (damaged or (there and there <= touched)) else "tables"
 
 
 def _run(places: Places, record: Record, limits: tuple[float, float], inspect: Callable[[Path], None] | None) -> Record:
@@ -192,7 +194,7 @@ def _inspector(record: Record) -> Callable[[Path], None]:
 
     def inspect(copy: Path) -> None:
         with connect.frozen(copy) as connection:
-            changed = slipped(record, describe(connection))
+            changed = slipped(record, describe(connection, tolerant=True))
         if changed:
             raise LiveChanged(
                 f"{len(changed)} tables have changed since the difference was shown; live is untouched",
@@ -227,6 +229,58 @@ def _inverse(actions: tuple[TableAction, ...]) -> tuple[TableAction, ...]:
     return tuple(TableAction(name=a.name, method=_BACK[a.method], why=f"undo of {a.method}") for a in actions)
 
 
+def _concluded(places: Places, record: Record) -> Exchanged:
+    """Look at the new live; finish if it can be read, else put the earlier state back and raise ProofFailed.
+
+    An undo is not looked at: it brings back what was there, damaged or not.
+    """
+    if journal.read(places, _back_id(record)) is None:
+        problem = "" if record.undoes else look(places, record)
+        if not problem:
+            return finish(places, record)
+    else:
+        problem = "what was swapped in could not be read"  # an earlier look said so, and its way back was cut off
+    kept = _taken_back(places, record)
+    raise ProofFailed(
+        f"after the swap of {record.target} a look at it failed ({problem}); the earlier state is live again",
+        hint="Stage and verify again.",
+        details=(f"what was live in between is kept in {kept}",),
+    )
+
+
+def _taken_back(places: Places, record: Record) -> Path:
+    """Bring the undo copy back; every part may run again. The other side is kept: somebody may have written to it."""
+    back_id = _back_id(record)
+    with journal.working_on(places, back_id):
+        if _resume(places, back_id) is None:
+            layout = None
+            with connect.frozen(places.undo(record.order_id)) as before:
+                layout = {name: str(connect.pragma(before, name)) for name in ("page_size", "auto_vacuum")}
+            brought = holding.hold(places.undo(record.order_id), places.hold(back_id), layout, _Unwatched())
+            way: Way = "tables" if record.way == "tables" else "pages"
+            update = {"order_id": back_id, "way": way, "phase": "intent", "actions": _inverse(record.actions)}
+            back = record.model_copy(update={**update, "brought": brought, "undoes": record.order_id})
+            finish(places, _run(places, back, _BACK_LIMITS, None))
+    discard(places, record)
+    remove_database(places.hold(record.order_id))
+    journal.forget(places, back_id)
+    return places.undo(back_id)
+
+
+def _back_id(record: Record) -> str:
+    return f"{record.order_id}-back"
+
+
+class _Unwatched:
+    """Nobody may stop the way back."""
+
+    def progress(self, phase: str, done: int, total: int | None, unit: str = "bytes") -> None:
+        """Nobody looks."""
+
+    def check(self) -> None:
+        """Never stops."""
+
+
 def _resume(places: Places, order_id: str) -> Exchanged | None:
     """The answer of an exchange that is, or can be, done; None after taking back one that never reached live."""
     record = journal.read(places, order_id)
@@ -239,7 +293,7 @@ def _resume(places: Places, order_id: str) -> Exchanged | None:
         update = {"phase": "exchanged", "exchanged_at": datetime.now(UTC), "notes": (*record.notes, note)}
         record = journal.write(places, record.model_copy(update=update))
     if record.phase == "exchanged":
-        return finish(places, record)
+        return _concluded(places, record)
     discard(places, record)
     return None
 
@@ -250,5 +304,7 @@ def _settled(places: Places, record: Record) -> Settled:
     except UnknownName:
         note = f"live is gone; the earlier state is kept in {places.undo(record.order_id)}"
         return Settled(order_id=record.order_id, target=record.target, outcome="taken_back", note=note)
+    except ProofFailed as error:
+        return Settled(order_id=record.order_id, target=record.target, outcome="taken_back", note=error.message)
     outcome, note = ("finished", "") if exchanged else ("taken_back", "live was never changed")
     return Settled(order_id=record.order_id, target=record.target, outcome=outcome, exchanged=exchanged, note=note)

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from restorekit import crashpoint
-from restorekit.engines.sqlite import connect, journal
+from restorekit.engines.sqlite import connect, journal, schema
 from restorekit.engines.sqlite.connect import quoted
 from restorekit.engines.sqlite.contents import describe
 from restorekit.engines.sqlite.journal import Record
@@ -40,13 +40,34 @@ def discard(places: Places, record: Record) -> None:
     journal.forget(places, record.order_id)
 
 
+def look(places: Places, record: Record) -> str:
+    """Read a little of every table that was brought, as any reader would; what is wrong with it, or nothing.
+
+    Raises sqlite3.OperationalError if live is locked: then nothing is known, and the same command looks again.
+    """
+    brought = [a.name for a in record.actions if a.method in ("exchange", "create")]
+    try:
+        with connect.reader(places.live(record.target)) as live:
+            there = {t.name for t in schema.tables(live)}
+            for name in brought:
+                if name not in there:
+                    return f"table {name} is missing"
+                live.execute(f"SELECT * FROM {quoted(name)} LIMIT 1").fetchone()
+                live.execute(f"SELECT COUNT(*) FROM {quoted(name)}").fetchone()
+    except sqlite3.DatabaseError as error:
+        if connect.primary(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return connect.safe_text(error)
+        raise
+    return ""
+
+
 def finish(places: Places, record: Record) -> Exchanged:
     """From `exchanged` to `done`; every part may run again."""
     if record.way != "create":
         _unmark(places, record)
     crashpoint.here("sqlite.exchange.unmarked")
     with connect.frozen(places.undo(record.order_id)) as copy:
-        kept = describe(copy)
+        kept = describe(copy, tolerant=True)
     exchanged = Exchanged(
         order_id=record.order_id,
         target=record.target,
