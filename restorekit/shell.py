@@ -10,6 +10,7 @@ Servers (`daemon`) inherit neither: a sandbox outlives its worker and is found a
 import contextlib
 import os
 import queue
+import select
 import signal
 import subprocess
 import threading
@@ -248,6 +249,48 @@ def daemon(spec: Spec, log: Path) -> int:
 def _reap_later(popen: "subprocess.Popen[bytes]") -> None:
     """Without somebody waiting, a stopped server would stay a zombie while its worker lives."""
     threading.Thread(target=popen.wait, name=f"reaper-{popen.pid}", daemon=True).start()
+
+
+class Companion:
+    """A process beside this one that outlives it and sees its end: nobody else holds the pipe it reads."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
+        self._popen = popen
+
+    def send(self, words: bytes) -> None:
+        """Write to it; that it has gone already is no error here."""
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._popen.stdin.write(words)
+            self._popen.stdin.flush()
+
+    def line(self, limit_s: float) -> bytes:
+        """Its next line; b"" at its end or after `limit_s`."""
+        assert self._popen.stdout is not None
+        ready, _, _ = select.select([self._popen.stdout], [], [], limit_s)
+        return self._popen.stdout.readline() if ready else b""
+
+
+@contextlib.contextmanager
+def companion(spec: Spec) -> Iterator[Companion]:
+    """Start one: own session, no lock, no death signal. Leaving closes its pipe; it ends by itself."""
+    popen = subprocess.Popen(
+        list(spec.argv),
+        env=_environment(spec, {}),
+        cwd=spec.cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield Companion(popen)
+    finally:
+        for pipe in (popen.stdin, popen.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        _reap_later(popen)
 
 
 def alive(pid: int, word: str) -> bool:
