@@ -1,0 +1,129 @@
+"""The proven tables carried beside live, and proven again there."""
+
+import time
+from typing import Any
+
+from pymysql.connections import Connection
+
+from restorekit.engines.mariadb.connect import one, quoted, rows
+from restorekit.engines.mariadb.contents import contents
+from restorekit.engines.mariadb.exchange import marker
+from restorekit.engines.mariadb.exchange.copy import copy_tables
+from restorekit.engines.mariadb.exchange.session import exclusive
+from restorekit.engines.mariadb.live import Live
+from restorekit.engines.mariadb.tables import tables
+from restorekit.errors import ProofFailed, RestoreActive
+from restorekit.model.contents import Contents, TableContents
+from restorekit.model.database import Where
+from restorekit.model.exchange import ExchangeOrder, Promoted
+from restorekit.ports import Watch
+
+COMING = frozenset({"exchange", "create"})
+
+
+def wanted(order: ExchangeOrder) -> frozenset[str]:
+    """The tables that the order brings from staging."""
+    return frozenset(a.name for a in order.actions if a.method in COMING)
+
+
+def sequences(order: ExchangeOrder) -> frozenset[str]:
+    """The sequences that the order brings: all where objects come, else those that live does not have."""
+    proven = {o.name for o in order.proven.objects if o.kind == "sequence"}
+    if order.objects or order.live is None:
+        return frozenset(proven)
+    return frozenset(proven - {o.name for o in order.live.objects if o.kind == "sequence"})
+
+
+def promote(live: Live, order: ExchangeOrder, watch: Watch) -> Promoted:
+    """Copy the order's tables into `rk_hold_<id>` on live and fingerprint them there. Starts over on a rerun.
+
+    Raises ProofFailed if what arrived is not what was proven, RestoreActive while this order is being exchanged,
+    DiskFull, EngineUnavailable, Cancelled. Live's own tables are never touched.
+    """
+    began = time.monotonic()
+    hold = marker.hold_schema(order.id)
+    with exclusive(live, order.id) as session:
+        found = marker.read(session, order.id)
+        if found is not None and found.phase in marker.UNFINISHED:
+            raise RestoreActive(f"the exchange of {order.id} has begun; its holding copy is in use")
+        drop_schema(session, hold)
+        _create(live, session, order, hold)
+        _fill(live, order, hold, watch)
+        arrived = _proven_again(live, order, hold)
+        for table in sorted(wanted(order)):
+            rows(session, f"ANALYZE NO_WRITE_TO_BINLOG TABLE {quoted(hold)}.{quoted(table)}")
+        # Tables created and renamed within one checkpoint can keep a server that crashes twice from starting again.
+        marker.checkpoint(session)
+        return Promoted(
+            order_id=order.id,
+            holding=Where(schema_name=hold),
+            contents=arrived,
+            promoted_at=marker.now(session),
+            duration_s=time.monotonic() - began,
+        )
+
+
+def drop_schema(connection: "Connection[Any]", schema: str) -> None:
+    """Drop a holding schema: nothing in it is the only copy of anything."""
+    assert schema.startswith("rk_hold_"), schema
+    rows(connection, "SET SESSION foreign_key_checks=0")
+    rows(connection, f"DROP DATABASE IF EXISTS {quoted(schema)}")
+
+
+def _create(live: Live, session: "Connection[Any]", order: ExchangeOrder, hold: str) -> None:
+    """Empty tables and finished sequences, defined as in staging; no trigger, view or routine."""
+    staging = order.staging.schema_name
+    rows(session, f"CREATE DATABASE {quoted(hold)}")
+    rows(session, f"USE {quoted(hold)}")
+    rows(session, "SET SESSION foreign_key_checks=0, sql_mode='NO_AUTO_VALUE_ON_ZERO'")
+    source = live.where_connect(order.staging)
+    try:
+        for name in sorted(sequences(order)):
+            full = f"{quoted(staging)}.{quoted(name)}"
+            rows(session, rows(source, f"SHOW CREATE SEQUENCE {full}")[0][1])
+            stands = one(source, f"SELECT next_not_cached_value FROM {full}")
+            rows(session, f"SELECT SETVAL({quoted(hold)}.{quoted(name)}, %s, 0)", [stands])
+        for name in sorted(wanted(order)):
+            text = str(rows(source, f"SHOW CREATE TABLE {quoted(staging)}.{quoted(name)}")[0][1])
+            # A default that draws from a sequence names the schema of the sequence.
+            rows(session, text.replace(f"nextval({quoted(staging)}.", f"nextval({quoted(hold)}."))
+    finally:
+        source.close()
+
+
+def _fill(live: Live, order: ExchangeOrder, hold: str, watch: Watch) -> None:
+    names = wanted(order)
+    source = live.where_connect(order.staging)
+    try:
+        found = tables(source, order.staging.schema_name, names)
+    finally:
+        source.close()
+    if gone := names - {t.name for t in found}:
+        raise ProofFailed(f"staging lacks {', '.join(sorted(gone))}; live is untouched", hint="Stage it again.")
+    copy_tables(live, order.staging, hold, found, watch)
+
+
+def _proven_again(live: Live, order: ExchangeOrder, hold: str) -> Contents:
+    """What was proven in staging must be what lies beside live, table by table."""
+    arrived = contents(live, Where(schema_name=hold))
+    wrong = [name for name in sorted(wanted(order)) if not same(order.proven.table(name), arrived.table(name))]
+    proven = {o.name: o for o in order.proven.objects if o.kind == "sequence"}
+    here = {o.name: o for o in arrived.objects if o.kind == "sequence"}
+    wrong += [name for name in sorted(sequences(order)) if proven.get(name) != here.get(name)]
+    if wrong:
+        raise ProofFailed(
+            f"the copy beside live is not what was proven: {', '.join(wrong)}; live is untouched",
+            hint="Stage and verify again; if it happens again, report it with the definition of the table.",
+        )
+    return arrived
+
+
+def same(left: TableContents | None, right: TableContents | None) -> bool:
+    """True if both are there with the same definition, rows and history."""
+    if left is None or right is None or left.fingerprint is None or right.fingerprint is None:
+        return False
+    return (left.schema_hash, left.fingerprint, left.history) == (
+        right.schema_hash,
+        right.fingerprint,
+        right.history,
+    )

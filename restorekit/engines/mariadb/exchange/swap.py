@@ -1,0 +1,246 @@
+"""The order of things in an exchange, forward and back; used by exchange, undo, settle and the dead-man alike.
+
+Each place where the process may die between "done" and "recorded" has a name. Whoever comes next decides from the
+tables themselves whether to finish or to take back, so every step here may run twice.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from restorekit.crashpoint import here
+from restorekit.engines.mariadb import objects
+from restorekit.engines.mariadb.connect import one, quoted, rows
+from restorekit.engines.mariadb.contents import contents
+from restorekit.engines.mariadb.exchange import gate, guard, marker, postcheck, rename
+from restorekit.engines.mariadb.exchange.lease import lease
+from restorekit.engines.mariadb.exchange.marker import Journal, Marked
+from restorekit.engines.mariadb.live import Live, translated
+from restorekit.engines.mariadb.objects import Definitions
+from restorekit.errors import ProofFailed, RestorekitError
+from restorekit.model.contents import Contents
+from restorekit.model.database import Where
+from restorekit.model.exchange import Exchanged, Settled, SlippedTable
+from restorekit.model.value import Value
+
+CRASH_POINTS = (
+    "mariadb.intent",
+    "mariadb.gate_closed",
+    "mariadb.gated",
+    "mariadb.objects_dropped",
+    "mariadb.renamed",
+    "mariadb.exchanged",
+    "mariadb.objects_created",
+    "mariadb.checked",
+    "mariadb.gate_open",
+    "mariadb.finished",
+)
+_WITHHELD = frozenset({1142, 1143, 1356, 1370})
+
+
+class Limits(Value):
+    """How long sessions may take to end, and how long a lock may be waited for."""
+
+    kill_wait_s: float = 10.0
+    lock_wait_s: float = 3.0
+
+
+def perform(
+    live: Live, session: "Connection[Any]", journal: Journal, limits: Limits, judge: Callable[[Journal], Journal]
+) -> Exchanged:
+    """Carry out the journal's exchange. `judge` completes the journal under the gate, or raises to call it off.
+
+    Whatever is raised, live is as before, unless the session itself was lost: then settling decides.
+    """
+    with lease(live) as second, guard.watching(live, journal.order_id, journal.dead_man_s) as ended:
+        mine = int(one(session, "SELECT CONNECTION_ID()"))
+        journal = journal.model_copy(update={"connections": (mine, second), "closed_at": marker.now(session)})
+        marker.save(session, "intent", journal)
+        here("mariadb.intent")
+        try:
+            gate.close(session, journal.gate, limits.kill_wait_s)
+            here("mariadb.gate_closed")
+            journal = judge(journal)
+            marker.save(session, "gated", journal)
+            here("mariadb.gated")
+            _move(session, journal, limits.lock_wait_s)
+        except BaseException as error:
+            take_back(session, journal)
+            ended()
+            if isinstance(error, pymysql.err.Error):
+                raise translated(error, journal.target) from error
+            raise
+        here("mariadb.renamed")
+        try:
+            exchanged = complete(live, session, journal)
+        except ProofFailed:  # it has taken everything back
+            ended()
+            raise
+        ended()
+        return exchanged
+
+
+def _move(session: "Connection[Any]", journal: Journal, lock_wait_s: float) -> None:
+    objects.drop(session, journal.target, journal.drop)
+    here("mariadb.objects_dropped")
+    if journal.create_target:
+        words = f" CHARACTER SET {journal.charset} COLLATE {journal.collation}" if journal.charset else ""
+        rows(session, f"CREATE DATABASE IF NOT EXISTS {quoted(journal.target)}{words}")
+    if journal.leaving:
+        rows(session, f"CREATE DATABASE IF NOT EXISTS {quoted(journal.keep)}")
+    rename.forward(session, journal, lock_wait_s)
+
+
+def complete(live: Live, session: "Connection[Any]", journal: Journal) -> Exchanged:
+    """Everything after the RENAME, from wherever it stopped. Raises ProofFailed after having taken it all back."""
+    marker.save(session, "exchanged", journal)
+    here("mariadb.exchanged")
+    try:
+        _furnish(session, journal)
+        here("mariadb.objects_created")
+        postcheck.tables(live, session, journal)
+        here("mariadb.checked")
+        journal = _let_in(session, journal)
+        here("mariadb.gate_open")
+        if not journal.drop_target:
+            _make(session, journal.make, gate_open=True)
+        if journal.undo_of is None:
+            postcheck.views(live, session, journal)
+    except (ProofFailed, pymysql.err.Error) as error:
+        why = error if isinstance(error, RestorekitError) else translated(error, journal.target)
+        reverse(session, journal)
+        raise ProofFailed(
+            f"the exchange was taken back, live is as before: {why.message}", hint=why.hint, details=why.details
+        ) from error
+    return _record(live, session, journal)
+
+
+def _furnish(session: "Connection[Any]", journal: Journal) -> None:
+    """Under the gate: defaults that draw from sequences, and the objects that can be made already."""
+    if journal.drop_target:
+        # We created this database, and the gate is still closed: what is empty now is nobody's.
+        drop_if_empty(session, journal.target)
+        return
+    for default in journal.defaults:
+        table = f"{quoted(journal.target)}.{quoted(default.table)}"
+        rows(session, f"ALTER TABLE {table} ALTER COLUMN {quoted(default.column)} SET DEFAULT ({default.expression})")
+    _make(session, journal.make, gate_open=False)
+
+
+def _make(session: "Connection[Any]", definitions: Definitions, *, gate_open: bool) -> None:
+    """Create what is not there. A view on a view needs its owner's rights, which the closed gate withholds."""
+    schema = definitions.schema_name
+    present = {(s.kind, s.name) for s in objects.harvest(session, schema).stored}
+    missing = definitions.only(lambda s: (s.kind, s.name) not in present)
+    objects.create(session, schema, missing.only(lambda s: s.kind != "view"))
+    try:
+        objects.create(session, schema, missing.only(lambda s: s.kind == "view"))
+    except pymysql.err.Error as error:
+        if gate_open or error.args[0] not in _WITHHELD:
+            raise
+
+
+def _let_in(session: "Connection[Any]", journal: Journal) -> Journal:
+    """Open the gate and note for how long it was closed."""
+    lost = gate.reopen(session, journal.gate)
+    for grant in journal.earlier_lost:
+        gate.give(session, grant)
+    blocked = journal.blocked_s
+    if blocked is None:
+        assert journal.closed_at is not None
+        blocked = (marker.now(session) - journal.closed_at).total_seconds()
+    journal = journal.model_copy(update={"lost": lost, "blocked_s": blocked})
+    return marker.save(session, "exchanged", journal)
+
+
+def _record(live: Live, session: "Connection[Any]", journal: Journal) -> Exchanged:
+    """With the gate open: look at what is kept, name what slipped in past the gate, and be done."""
+    marker.checkpoint(session)
+    kept = contents(live, Where(schema_name=journal.keep)) if journal.leaving else _nothing(session)
+    lost = tuple(f"{g.grantee} had rights on {g.scope}, which is not there any more" for g in journal.lost)
+    exchanged = Exchanged(
+        order_id=journal.order_id,
+        target=journal.target,
+        undo=Where(schema_name=journal.keep),
+        undo_contents=kept,
+        actions=journal.actions,
+        created=journal.create_target,
+        gate=journal.gate.kind if journal.leaving else "none",
+        slipped=(*journal.slipped, *_slipped_past(journal, kept)),
+        blocked_s=journal.blocked_s or 0.0,
+        exchanged_at=marker.now(session),
+        notes=(*journal.notes, *lost),
+    )
+    marker.save(session, "done", journal.model_copy(update={"exchanged": exchanged}))
+    here("mariadb.finished")
+    drop_if_empty(session, journal.source)
+    return exchanged
+
+
+def _slipped_past(journal: Journal, kept: Contents) -> tuple[SlippedTable, ...]:
+    """Tables that somebody with server-wide rights changed between the measure under the gate and the RENAME."""
+    if journal.measured is None:
+        return ()
+    found = []
+    for before in journal.measured.tables:
+        after = kept.table(before.name)
+        if before.fingerprint is not None and after is not None and after.fingerprint != before.fingerprint:
+            note = "written past the gate by an account with server-wide rights; these rows are in the undo copy"
+            if journal.undo_of is not None:
+                note = "written after the exchange; these rows are in the new undo copy"
+            found.append(
+                SlippedTable(name=before.name, live_rows_shown=before.rows, live_rows_found=after.rows, note=note)
+            )
+    return tuple(found)
+
+
+def _nothing(session: "Connection[Any]") -> Contents:
+    return Contents(origin="measured", taken_at=marker.now(session), tables=())
+
+
+def take_back(session: "Connection[Any]", journal: Journal) -> None:
+    """Before the RENAME: the old objects again where they are missing, and the gate open. Safe to repeat."""
+    if journal.drop.stored:
+        _make(session, journal.drop, gate_open=False)
+    if journal.create_target:
+        drop_if_empty(session, journal.target)
+    drop_if_empty(session, journal.keep)
+    gate.reopen(session, journal.gate)
+    if journal.drop.stored:
+        _make(session, journal.drop, gate_open=True)
+    marker.save(session, "taken_back", journal)
+
+
+def reverse(session: "Connection[Any]", journal: Journal) -> None:
+    """After the RENAME: everything as it was before. Safe to repeat."""
+    gate.close(session, journal.gate, kill_wait_s=10)
+    objects.drop(session, journal.target, journal.make)
+    if rename.happened(session, journal):
+        rename.backward(session, journal, lock_wait_s=10)
+    take_back(session, journal)
+
+
+def drop_if_empty(session: "Connection[Any]", schema: str) -> None:
+    """Drop a schema that holds nothing at all; leave it otherwise."""
+    holds = (
+        "SELECT (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=%s)"
+        "+(SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema=%s)"
+        "+(SELECT COUNT(*) FROM information_schema.events WHERE event_schema=%s)"
+    )
+    if one(session, holds, [schema] * 3) == 0:
+        rows(session, f"DROP DATABASE IF EXISTS {quoted(schema)}")
+
+
+def settle_one(live: Live, session: "Connection[Any]", found: Marked) -> Settled:
+    """Finish or take back one unfinished exchange; the caller holds its lock."""
+    journal = found.journal
+    if not rename.happened(session, journal):
+        take_back(session, journal)
+        return Settled(order_id=journal.order_id, target=journal.target, outcome="taken_back")
+    try:
+        exchanged = complete(live, session, journal)
+    except ProofFailed as error:
+        return Settled(order_id=journal.order_id, target=journal.target, outcome="taken_back", note=error.message)
+    return Settled(order_id=journal.order_id, target=journal.target, outcome="finished", exchanged=exchanged)
