@@ -87,6 +87,7 @@ def _open(place: dict[str, Any], user: str, secret: str, schema: str | None) -> 
             connect_timeout=10,
             local_infile=False,
             defer_connect=True,
+            ssl_disabled="unix_socket" in place,  # the driver would read all certificates (35 ms) for nothing
         )
         connection.connect(_reached(place))
         with connection.cursor() as cursor:
