@@ -12,7 +12,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from restorekit.engines.mariadb.connect import one, quoted, rows
+from restorekit.engines.mariadb.connect import one, quoted, rows, to_socket
 from restorekit.engines.mariadb.exchange.accounts import escaped
 from restorekit.engines.mariadb.exchange.marker import Journal
 from restorekit.engines.mariadb.live import Live, without_values
@@ -89,10 +89,11 @@ def _application(live: Live, session: "Connection[Any]", journal: Journal) -> It
 
 
 def _open(live: Live, user: str, secret: str) -> "Connection[Any]":
+    """A session on live as somebody else."""
     settings = live.settings
-    place: dict[str, Any] = {"host": settings.host or "127.0.0.1", "port": settings.port}
     if settings.socket is not None:
-        place = {"unix_socket": str(live.home.base / settings.socket)}
+        return to_socket(live.home.base / settings.socket, user, secret)
+    place = {"host": settings.host or "127.0.0.1", "port": settings.port}
     try:
         return pymysql.connect(**place, user=user, password=secret, charset="utf8mb4", autocommit=True)
     except pymysql.err.OperationalError as error:
