@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from restorekit.catalog.lineage import fact, facts
 from restorekit.catalog.part import Part, put
@@ -16,17 +16,18 @@ class NamesPart(Part):
 
     def record_live(self, engine: str, host: str, found: Sequence[LiveDatabase]) -> None:
         """All that `engine` on `host` lists now; what it listed before and no longer does is kept as not live."""
+        seen = {"host": host, "live": True, "seen_at": self._clock.now()}
+        rows = {d.database.name: seen | {"size_bytes": d.size_bytes, "tables": d.tables} for d in found}
+        here = databases.c.engine == engine
         with self._db.write() as connection:
-            connection.execute(update(databases).where(databases.c.engine == engine).values(live=False))
-            for one in found:
-                seen = {
-                    "host": host,
-                    "live": True,
-                    "size_bytes": one.size_bytes,
-                    "tables": one.tables,
-                    "seen_at": self._clock.now(),
-                }
-                put(connection, databases, {"engine": engine, "name": one.database.name}, seen)
+            known = set(connection.execute(select(databases.c.name).where(here)).scalars())
+            connection.execute(update(databases).where(here).values(live=False))
+            again = [row | {"key": name} for name, row in rows.items() if name in known]
+            if again:
+                connection.execute(update(databases).where(here, databases.c.name == bindparam("key")), again)
+            new = [row | {"engine": engine, "name": name} for name, row in rows.items() if name not in known]
+            if new:
+                connection.execute(insert(databases), new)
 
     def record_lineage(self, fact: Lineage) -> None:
         """A dated fact: owner, move or rename. Idempotent; one per name and `since`, the later told one stands.

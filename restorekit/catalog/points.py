@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
 from restorekit.catalog.lineage import spans
 from restorekit.catalog.part import Part, put
 from restorekit.catalog.tables import points, proofs, scans
-from restorekit.errors import ConfigError, NeedsChoice, UnknownName
+from restorekit.errors import ConfigError, NeedsChoice, RestorekitError, UnknownName
 from restorekit.model.contents import Contents
 from restorekit.model.database import DatabaseId
 from restorekit.model.point import PointState, RecoveryPoint, Scan
 from restorekit.model.verdict import Level
 
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+_CHUNK = 500
 
 
 class PointsPart(Part):
@@ -23,11 +25,11 @@ class PointsPart(Part):
     def record_scan(self, scan: Scan) -> None:
         """Store what a scan found: new and changed points, gone ones as expired (kept). Idempotent.
 
-        Raises ConfigError when a point's id already belongs to another source; nothing of the scan is kept then.
+        Raises ConfigError when a point's id already belongs to another source, RestorekitError when two points
+        of the scan have one id; nothing of the scan is kept then.
         """
         with self._db.write() as connection:
-            for point in scan.points:
-                _upsert(connection, point, scan)
+            _upsert(connection, scan)
             for gone in scan.gone:
                 _expire(connection, gone, scan)
             body = scan.model_copy(update={"points": ()}).model_dump_json()
@@ -104,15 +106,45 @@ def _of(database: DatabaseId) -> tuple[ColumnElement[bool], ...]:
     return (points.c.engine == database.engine, points.c.name == database.name)
 
 
-def _upsert(connection: Connection, point: RecoveryPoint, scan: Scan) -> None:
-    other = connection.execute(select(points.c.source).where(points.c.id == point.id)).scalar()
-    if other not in (None, scan.source):
-        raise ConfigError(
-            f"sources.{scan.source}: recovery point {point.id} already belongs to source {other}; nothing was kept",
-            hint="Two sources seem to show the same medium; configure it once.",
-        )
-    values = {
-        "source": scan.source,
+def _upsert(connection: Connection, scan: Scan) -> None:
+    """In bulk: a first scan brings thousands of points, and everybody else waits for the write lock."""
+    found = _unique(scan)
+    known = _sources_of(connection, list(found))
+    for point_id, source in known.items():
+        if source != scan.source:
+            raise ConfigError(
+                f"sources.{scan.source}: recovery point {point_id} already belongs to source {source}; nothing is kept",
+                hint="Two sources seem to show the same medium; configure it once.",
+            )
+    new = [_row(p) | {"id": p.id, "first_seen_at": scan.scanned_at} for p in found.values() if p.id not in known]
+    changed = [_row(found[point_id]) | {"key": point_id} for point_id in known]
+    if new:
+        connection.execute(insert(points), new)
+    if changed:
+        connection.execute(update(points).where(points.c.id == bindparam("key")), changed)
+
+
+def _unique(scan: Scan) -> dict[str, RecoveryPoint]:
+    found: dict[str, RecoveryPoint] = {}
+    for point in scan.points:
+        if found.setdefault(point.id, point) != point:
+            # One of the two would silently be lost, and perhaps it is the one that somebody needs.
+            raise RestorekitError(f"source {scan.source} gives two recovery points the id {point.id}; nothing was kept")
+    return found
+
+
+def _sources_of(connection: Connection, ids: list[str]) -> dict[str, str]:
+    """Of those that are known already."""
+    known: dict[str, str] = {}
+    for start in range(0, len(ids), _CHUNK):
+        some = select(points.c.id, points.c.source).where(points.c.id.in_(ids[start : start + _CHUNK]))
+        known |= {str(point_id): str(source) for point_id, source in connection.execute(some)}
+    return known
+
+
+def _row(point: RecoveryPoint) -> dict[str, Any]:
+    return {
+        "source": point.source,
         "engine": point.database.engine,
         "name": point.database.name,
         "consistent_at": point.consistent_at,
@@ -121,8 +153,6 @@ def _upsert(connection: Connection, point: RecoveryPoint, scan: Scan) -> None:
         "why": point.why,
         "expired_at": None,
     }
-    first = {} if other else {"first_seen_at": scan.scanned_at}
-    put(connection, points, {"id": point.id}, values | first)
 
 
 def _expire(connection: Connection, point_id: str, scan: Scan) -> None:

@@ -85,6 +85,19 @@ class Points:
             store.record_scan(scan(point("new", source="tape"), point("a", source="tape"), source="tape"))
         assert ids(store.points()) == ["a"]
 
+    def test_two_points_of_one_id_are_not_made_one(self, store):
+        with pytest.raises(RestorekitError, match="two recovery points the id a"):
+            store.record_scan(scan(point("a", at=NOON), point("a", at=EARLIER)))
+        assert store.points() == []
+
+    def test_a_first_scan_of_thousands_and_a_second_with_changes(self, store):
+        first = [point(f"p{number}") for number in range(1200)]
+        store.record_scan(scan(*first))
+        store.record_scan(scan(*(p.model_copy(update={"size_bytes": 7}) for p in first), point("new")))
+        found = store.points(DB)
+        assert len(found) == 1201
+        assert [p.id for p in found if p.size_bytes != 7] == ["new"]
+
     def test_a_damaged_point_is_kept_with_its_reason(self, store):
         store.record_scan(scan(point("a", state=PointState.DAMAGED, why="pack 3f is missing")))
         assert (store.point("a").state, store.point("a").why) == (PointState.DAMAGED, "pack 3f is missing")
