@@ -93,8 +93,8 @@ def _open(live: Live, user: str, secret: str) -> "Connection[Any]":
     settings = live.settings
     if settings.socket is not None:
         return to_socket(live.home.base / settings.socket, user, secret)
-    place = {"host": settings.host or "127.0.0.1", "port": settings.port}
+    host = settings.host or "127.0.0.1"
     try:
-        return pymysql.connect(**place, user=user, password=secret, charset="utf8mb4", autocommit=True)
+        return pymysql.connect(host=host, port=settings.port, user=user, password=secret, charset="utf8mb4")
     except pymysql.err.OperationalError as error:
         raise EngineUnavailable(f"cannot connect as {user}: server error {error.args[0]}") from error
