@@ -18,7 +18,7 @@ EMPTY = "; ".join(
     ]
 )
 
-pytest.register_assert_rewrite("contract.catalog")
+pytest.register_assert_rewrite("contract.catalog_points", "contract.catalog_runs")
 
 
 @pytest.fixture(scope="session")

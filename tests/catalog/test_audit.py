@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from contract.catalog import at_once, walk
+from contract.catalog_runs import at_once, walk
 from contract.catalog_values import DB, PERSON, act, approval, nothing, plan, request
 from sqlalchemy import func, insert, select, update
 
