@@ -10,7 +10,7 @@ from restorekit import shell
 from restorekit.engines.mariadb import connect
 from restorekit.engines.mariadb import sandbox as sandboxes
 from restorekit.engines.mariadb.live import Live, translated
-from restorekit.errors import DumpIncomplete
+from restorekit.errors import DumpIncomplete, EngineUnavailable
 from restorekit.model.database import Where
 
 COMPLETE = b"-- Dump completed"
@@ -25,6 +25,7 @@ _OPTIONS = (
     "--dump-date",
     "--no-tablespaces",
 )
+_NOT_FOUND = 127
 _NUMBER = re.compile(r"[Ee]rror:? (\d+)")
 
 
@@ -59,6 +60,8 @@ def _client_section(entries: dict[str, Any]) -> bytes:
 
 def judge(done: shell.Done, tail: bytes, schema: str) -> None:
     """Raise unless the dump ended well: its exit code, and its own last line."""
+    if done.returncode == _NOT_FOUND:
+        raise EngineUnavailable(f"cannot start {done.argv[0]}", hint="apt-get install mariadb-client")
     if done.returncode:
         number = _NUMBER.search(done.stderr)
         raise translated(
