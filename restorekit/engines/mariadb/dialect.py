@@ -138,7 +138,7 @@ class Dialect:
         """The manifest inside the dump, if there is a whole one. Raises SourceDamaged."""
         if self._manifest is None or not self._manifest_ended:
             return None
-        return manifest.decoded(self._manifest)
+        return manifest.decode(self._manifest)
 
     def complete(self) -> Complete:
         """Whether it is whole, and how that is known."""

@@ -21,14 +21,14 @@ END = b"-- restorekit-manifest-v1 end"
 _LARGEST = 1 << 30
 
 
-def encoded(contents: Contents) -> bytes:
+def encode(contents: Contents) -> bytes:
     """The comment block, with its line breaks."""
     packed = zstandard.ZstdCompressor().compress(contents.model_dump_json().encode())
     lines = textwrap.wrap(base64.b64encode(packed).decode(), 100)
     return b"\n".join((BEGIN, *(b"-- " + line.encode() for line in lines), END, b""))
 
 
-def decoded(lines: Iterable[bytes]) -> Contents:
+def decode(lines: Iterable[bytes]) -> Contents:
     """Contents from the lines between begin and end; raises SourceDamaged if they do not decode."""
     try:
         packed = base64.b64decode(b"".join(line.removeprefix(b"--").strip() for line in lines), validate=True)
