@@ -37,7 +37,7 @@ from restorekit.workflow.locks import (
     Interrupted,
     Seat,
     forget,
-    kill_holders,
+    kill_children,
     run_lock,
     run_lock_file,
     take_seat,
@@ -77,7 +77,7 @@ class Work:
 
     `failed` is told the run and why when a recipe raised; it must bear being told twice. `stopping` is set while the
     worker stops: long bodies should look at it (through their Watch) and raise anything; nothing of it is recorded.
-    `attempts` bounds how often a run may take its process down before it is given up as failed.
+    `attempts` bounds how often the process may die under a run (whoever's fault) before that is given up as failed.
     """
 
     recipes: Mapping[str, Recipe]
@@ -217,6 +217,7 @@ class Worker:
                         self._check(watch)
                         check_at = time.monotonic() + _CHECK_S
                     if not stay and self._idle():
+                        self._give_up()
                         break
                     with self._changed:
                         self._changed.wait(_POLL_S)
@@ -243,30 +244,28 @@ class Worker:
         with self._changed:
             if self._running:
                 return False
-        return not self._listed(_UNFINISHED)
+        return not self._unfinished(self._host)
 
-    def _listed(self, states: list[str], host: str = "") -> list[Any]:
-        from dbos import DBOS  # noqa: PLC0415
-
-        listed = DBOS.list_workflows(
-            queue_name=_queue(host or self._host),
-            status=states,
-            name=list(self._work.recipes),
-            load_input=False,
-            load_output=False,
-        )
-        return [w for w in listed if w.workflow_id not in self._left]
+    def _unfinished(self, host: str) -> list[str]:
+        """Workflow ids queued or running for a host, but for those that this worker had to leave."""
+        listed = self._list(status=_UNFINISHED, queue_name=_queue(host))
+        return [w.workflow_id for w in listed if w.workflow_id not in self._left]
 
     def _give_up(self) -> None:
         """Tell about runs that took their process down too often; DBOS alone would only leave them lying."""
         from dbos import DBOS  # noqa: PLC0415
 
-        for workflow in self._listed([_GAVE_UP]):
+        for workflow in self._list(status=_GAVE_UP, executor_id=self._host):  # it has left its queue
             error = RestorekitError(
                 f"given up: its process died {self._work.attempts} times", hint="Look into the worker's log."
             )
             self._work.failed(workflow.workflow_id.split(":")[1], failure_of(error, workflow.name))
             DBOS.delete_workflow(workflow.workflow_id)
+
+    def _list(self, **wanted: Any) -> list[Any]:
+        from dbos import DBOS  # noqa: PLC0415
+
+        return list(DBOS.list_workflows(name=list(self._work.recipes), load_input=False, load_output=False, **wanted))
 
     def take_over(self, host: str) -> int:
         """Move what a dead worker of `host` left, finished steps included, to this worker; the number of runs moved.
@@ -280,7 +279,7 @@ class Worker:
         if seat is None:
             return 0
         try:
-            moved = [w.workflow_id for w in self._listed(_UNFINISHED, host)]
+            moved = self._unfinished(host)
             if moved:
                 DBOS.resume_workflows(moved, queue_name=_queue(self._host))
         finally:
@@ -299,7 +298,7 @@ class Worker:
         end = time.monotonic() + _STOP_S
         while running := self._bodies():
             for run_id in running:
-                kill_holders(run_lock_file(self._folder, run_id))
+                kill_children(run_lock_file(self._folder, run_id))
             if time.monotonic() > end:
                 _LOG.error("a step does not end; leaving without it")
                 sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 A *seat* makes a process the only worker of its host: a lock on a file beside a SQLite state, a session advisory
 lock on PostgreSQL. Both fall with the process that holds them. A *run lock* is held while a step's body runs and is
-inherited by the children it starts: a rerun after a kill waits until the last orphan of the earlier attempt is gone.
+inherited by the children it starts: a rerun after a kill first ends the last orphan of the earlier attempt.
 
 File locks are open-file-description locks: inherited over fork and exec, gone with the last descriptor, and they can
 be looked at without being taken.
@@ -17,12 +17,13 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 _LOG = logging.getLogger(__name__)
 _WHOLE_FILE = "hhqqi4x"  # struct flock: type, whence, start, length, pid
+_NAME_LENGTH = 40
 _PATIENCE_S = 5.0
 
 
@@ -158,15 +159,17 @@ def run_lock_file(folder: Path, run_id: str) -> Path:
 
 @contextlib.contextmanager
 def run_lock(path: Path, stopping: threading.Event) -> Iterator[int]:
-    """Hold a run's lock, waiting for whoever has it; yields the descriptor that children shall inherit.
+    """Hold a run's lock; yields the descriptor that children shall inherit.
 
-    Raises Interrupted if `stopping` is set meanwhile.
+    Waits for a living process that has it; the orphans of a dead one are killed and waited for. Raises Interrupted
+    if `stopping` is set meanwhile.
     """
     while True:
         fd = _open(path)
         try:
             _wait_for(fd, path, stopping)
             if os.fstat(fd).st_nlink:
+                os.pwrite(fd, _name_of(os.getpid()).ljust(_NAME_LENGTH).encode(), 0)
                 yield fd
                 return
             # `forget` removed the file between our open and our lock: others lock its successor.
@@ -177,11 +180,30 @@ def run_lock(path: Path, stopping: threading.Event) -> Iterator[int]:
 def _wait_for(fd: int, path: Path, stopping: threading.Event) -> None:
     said_at = time.monotonic() + _PATIENCE_S
     while not _try_lock(fd):
+        owner = os.pread(fd, _NAME_LENGTH, 0).decode().strip()
+        if owner and _name_of(int(owner.split()[0])) != owner:
+            # What it started is of no use to anybody: the step is done again, from its beginning.
+            _kill(pid for pid in _holders(path) if pid != os.getpid())
         if stopping.wait(0.02):
             raise Interrupted
         if time.monotonic() > said_at:
-            _LOG.warning("waiting for a process of an earlier attempt that still holds %s", path)
+            _LOG.warning("waiting for the process (%s) that still holds %s", owner, path)
             said_at = float("inf")
+
+
+def _name_of(pid: int) -> str:
+    """A process's id and start time, which no later process shares; empty if there is none."""
+    stat = _stat(pid)
+    return f"{pid} {stat[19]}" if stat and stat[0] != "Z" else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and what follows in /proc; empty if there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()  # the name in front may hold blanks and brackets
 
 
 def forget(path: Path) -> None:
@@ -195,9 +217,13 @@ def forget(path: Path) -> None:
             os.close(fd)
 
 
-def kill_holders(path: Path) -> None:
-    """Kill every descendant of this process that has the file open, with its process group."""
-    for pid in _holders(path):
+def kill_children(path: Path) -> None:
+    """Kill every descendant of this process that holds a run's lock, with its process group."""
+    _kill(pid for pid in _holders(path) if _descends_from_us(pid))
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             group = os.getpgid(pid)
             os.kill(pid, signal.SIGKILL)
@@ -208,18 +234,16 @@ def kill_holders(path: Path) -> None:
 def _holders(path: Path) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*/fd"):
-        pid = int(folder.parent.name)
         # Processes end while we look at them; those of other users are not ours.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if _descends_from_us(pid) and any(_leads_to(entry, path) for entry in folder.iterdir()):
-                found.append(pid)
+            if any(_leads_to(entry, path) for entry in folder.iterdir()):
+                found.append(int(folder.parent.name))
     return found
 
 
 def _descends_from_us(pid: int) -> bool:
-    while pid > 1:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        pid = int(stat.rpartition(")")[2].split()[1])  # the name in front may hold blanks and brackets
+    while stat := _stat(pid):
+        pid = int(stat[1])
         if pid == os.getpid():
             return True
     return False

@@ -70,6 +70,15 @@ class Lab:
     def count(self, line: str) -> int:
         return self.journal().count(line)
 
+    def latecomers(self, run_id: str) -> int:
+        """How often the orphan of a first attempt wrote after the second attempt had begun."""
+        time.sleep(0.2)  # it writes every 0.05 s
+        lines = [line for line in self.journal() if line.startswith(f"{run_id} one")]
+        assert lines.count(f"{run_id} one begun") == 2
+        assert f"{run_id} one late" in lines
+        second = len(lines) - lines[::-1].index(f"{run_id} one begun")
+        return lines[second:].count(f"{run_id} one late")
+
     def stderr(self) -> str:
         return (self.folder / "stderr").read_text()
 

@@ -7,12 +7,14 @@ It follows RUN to its end, like a command does. Whatever happens is appended to 
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 
 from restorekit import shell
 from restorekit.catalog.database import open_database
 from restorekit.errors import ProofFailed
 from restorekit.model.run import Failure
+from restorekit.workflow import durable
 from restorekit.workflow.durable import Step, Work, Worker
 from restorekit.workflow.worker import follow
 
@@ -29,8 +31,8 @@ class Toys:
             journal.write(line + "\n")
 
     def work(self, attempts: int = 100) -> Work:
-        recipes = {"three": self.three, "refused": self.refused, "family": self.family, "deadly": self.deadly}
-        return Work(recipes=recipes, failed=self.failed, attempts=attempts)
+        kinds = (self.three, self.refused, self.family, self.deadly, self.stubborn)
+        return Work(recipes={kind.__name__: kind for kind in kinds}, failed=self.failed, attempts=attempts)
 
     def failed(self, run_id: str, failure: Failure) -> None:
         self.note(f"{run_id} failed {failure.code}")
@@ -76,15 +78,12 @@ class Toys:
         raise ProofFailed("not equal", hint="look", details=("table a",))
 
     def family(self, run_id: str, step: Step) -> None:
-        """A child whose own child outlives it: no death signal reaches grandchildren."""
-        grandchild = f"(sleep 1; echo {run_id} one late >>{self.folder / 'journal'}) & sleep 1000"
-        twice = any(line.startswith(f"{run_id} one begun") for line in self._lines())
-        step("one", lambda: self.child(run_id, "one", "true" if twice else grandchild))
+        """A child with a child of its own, which no death signal reaches and which writes for ever; once."""
+        grandchild = f"(while :; do echo {run_id} one late >>{self.folder / 'journal'}; sleep 0.05; done) & wait"
+        stamp = self.folder / f"alone.{run_id}"
+        script = f"if mkdir {stamp} 2>/dev/null; then {grandchild}; fi"
+        step("one", lambda: self.child(run_id, "one", script))
         step("end", lambda: self.end(run_id))
-
-    def _lines(self) -> list[str]:
-        journal = self.folder / "journal"
-        return journal.read_text().splitlines() if journal.exists() else []
 
     def deadly(self, run_id: str, step: Step) -> None:
         """Takes its process down each time."""
@@ -94,6 +93,14 @@ class Toys:
         self.note(f"{run_id} one begun")
         os.kill(os.getpid(), 9)
 
+    def stubborn(self, run_id: str, step: Step) -> None:
+        """A body that looks at nothing and has no child to kill."""
+        step("one", lambda: self._sleep(run_id))
+
+    def _sleep(self, run_id: str) -> None:
+        self.note(f"{run_id} one begun")
+        time.sleep(1000)
+
 
 def main() -> None:
     """Follow one run."""
@@ -101,11 +108,13 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     folder = Path(place)
     toys = Toys(folder, float(os.environ.get("TOY_PACE_S", "0.02")))
+    locks = Path(os.environ.get("TOY_LOCKS", folder / "locks"))
     work = toys.work(int(os.environ.get("TOY_ATTEMPTS", "100")))
     engine = open_database(url).engine
+    durable._STOP_S = float(os.environ.get("TOY_STOP_S", "10"))
 
     def start() -> Worker | None:
-        worker = Worker.try_start(engine, host, work, folder / "locks")
+        worker = Worker.try_start(engine, host, work, locks)
         if worker:
             toys.note(f"{host} {os.getpid()} works")
         return worker
