@@ -1,0 +1,84 @@
+"""SQLite databases in a temporary folder: no server, but the same ways in as the others."""
+
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from restorekit.engines.sqlite import SQLite
+from restorekit.model.home import Home
+from restorekit.model.point import Compression, Format
+
+EXTRAS = (
+    "CREATE INDEX orders_by_status ON orders (status)",
+    "CREATE VIEW open_orders AS SELECT * FROM orders WHERE status = 'open'",
+    "CREATE VIEW names AS SELECT name FROM customers JOIN open_orders ON customer = customers.id",
+    "CREATE TRIGGER one AFTER DELETE ON customers BEGIN DELETE FROM orders WHERE customer = OLD.id; END",
+    "CREATE TRIGGER two AFTER DELETE ON customers BEGIN SELECT 1; END",
+)
+
+
+class SQLiteLab:
+    """One SQLite engine in `folder`; backups are database files, or `.dump` text where `form` says sql."""
+
+    extras = EXTRAS
+
+    def __init__(
+        self, folder: Path, *, journal: str = "delete", form: tuple[Format, Compression] = ("sqlite", "none")
+    ) -> None:
+        self.folder = folder
+        self.live = folder / "live"
+        self.live.mkdir(parents=True)
+        self.journal = journal
+        self.form = form
+        self.engine = SQLite("files", SQLite.Settings(directory=self.live), self.home)
+
+    @property
+    def home(self) -> Home:
+        return Home(
+            staging=self.folder / "staging",
+            cache=self.folder / "cache",
+            base=self.folder,
+            timezone="UTC",
+            row_key=b"key",
+        )
+
+    def path(self, database: str) -> Path:
+        return self.live / f"{database}.db"
+
+    def connect(self, database: str, timeout: float = 5) -> sqlite3.Connection:
+        return sqlite3.connect(self.path(database), isolation_level=None, timeout=timeout)
+
+    def create(self, database: str) -> None:
+        with closing(self.connect(database)) as connection:
+            connection.execute(f"PRAGMA journal_mode={self.journal}")
+            connection.execute("VACUUM")
+
+    def run(self, database: str, *statements: str) -> None:
+        with closing(self.connect(database)) as connection:
+            connection.execute("BEGIN")
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+
+    def rows(self, database: str, query: str) -> list[tuple[Any, ...]]:
+        with closing(self.connect(database)) as connection:
+            return connection.execute(query).fetchall()
+
+    def quoted(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def backup(self, database: str) -> bytes:
+        """As `sqlite3 live "VACUUM INTO 'copy'"` or `sqlite3 live .dump` would."""
+        if self.form[0] == "sql" and (tool := shutil.which("sqlite3")):
+            return subprocess.run([tool, self.path(database), ".dump"], check=True, capture_output=True).stdout
+        if self.form[0] == "sql":
+            with closing(self.connect(database)) as connection:
+                return ("PRAGMA foreign_keys=OFF;\n" + "\n".join(connection.iterdump()) + "\n").encode()
+        copy = self.folder / "backup.db"
+        copy.unlink(missing_ok=True)
+        with closing(self.connect(database)) as connection:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+        return copy.read_bytes()
