@@ -37,6 +37,7 @@ from restorekit.model.value import Value
 
 _SOCKET_PATH_MAX = 100
 _START_S = 60.0
+_UNSEEN = 5
 READER = "rk_reader"
 
 
@@ -282,8 +283,11 @@ def _ensure_running(folder: Path, marker: Marker) -> None:
         shell.daemon(spec, folder / "output.log")
         here("sandbox.started")
     end = time.monotonic() + _START_S
+    unseen = 0
     while not _answers(marker):
-        if server_pid(folder) is None or time.monotonic() > end:
+        # while one program becomes another (setpriv, mariadbd) its process has no command line for an instant
+        unseen = unseen + 1 if server_pid(folder) is None else 0
+        if unseen > _UNSEEN or time.monotonic() > end:
             raise _failure(f"the staging server in {folder} did not start{_errors_in(log)}")
         time.sleep(0.01)  # the end of another process's start can only be polled
 
