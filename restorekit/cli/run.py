@@ -8,6 +8,7 @@ from typer._click.exceptions import ClickException  # typer carries its own clic
 from restorekit.cli.app import app
 from restorekit.cli.out import Out
 from restorekit.errors import RestorekitError
+from restorekit.workflow.failure import frames
 
 
 def run(words: Sequence[str]) -> int:
@@ -25,4 +26,12 @@ def run(words: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         return 1
+    except Exception as error:  # noqa: BLE001 - a defect; its text may quote a customer's row, so only its place is shown
+        unexpected = RestorekitError(
+            f"{type(error).__name__}: this is a defect of restorekit",
+            hint="Report the places below. What was begun is carried on or taken back by the next command.",
+            details=tuple(frames(error).splitlines()[-12:]),
+        )
+        Out(as_json="--json" in words).error(unexpected)
+        return unexpected.exit_code
     return code if isinstance(code, int) else 0
