@@ -5,6 +5,7 @@ What is the same on both sides stays untouched: dropping a routine would take it
 
 from collections.abc import Set as AbstractSet
 
+from restorekit.engines.mariadb.connect import quoted
 from restorekit.engines.mariadb.objects import Definitions, Stored
 
 
@@ -37,15 +38,26 @@ def returning(now: Definitions, earlier: Definitions, *, whole: bool, moved: Abs
     return Definitions(schema_name=now.schema_name, stored=(*staying, *back))
 
 
+def _plain(one: Stored, schema: str) -> Stored:
+    """A view on a missing table is shown with its schema's name before every column: compare without it."""
+    return one.model_copy(update={"sql": one.sql.replace(f"{quoted(schema)}.".encode(), b"")})
+
+
+def _comparable(definitions: Definitions) -> frozenset[Stored]:
+    return frozenset(_plain(s, definitions.schema_name) for s in definitions.stored)
+
+
 def change(now: Definitions, wanted: Definitions, moved: AbstractSet[str]) -> tuple[Definitions, Definitions]:
     """What to drop, and what to make: triggers of moved tables always, table by table for the sake of their order."""
 
     def triggers(definitions: Definitions, table: str) -> tuple[Stored, ...]:
         return tuple(s for s in definitions.of("trigger") if s.table == table)
 
+    both = _comparable(now) & _comparable(wanted)
+
     def differs(one: Stored) -> bool:
         if one.kind == "trigger":
             return one.table in moved or triggers(now, one.table) != triggers(wanted, one.table)
-        return one not in now.stored or one not in wanted.stored
+        return _plain(one, now.schema_name) not in both
 
     return now.only(differs), wanted.only(differs)

@@ -6,14 +6,15 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from restorekit.engines.mariadb.connect import rows
-from restorekit.engines.mariadb.exchange.accounts import Gate, Grant
+from restorekit.engines.mariadb.connect import quoted, rows
+from restorekit.engines.mariadb.exchange.accounts import Gate, Grant, escaped
 from restorekit.errors import GateTimeout
 
 _NO_SUCH_THREAD = 1094
 _NO_SUCH_GRANT = frozenset({1141, 1147, 1403})
 _NO_SUCH_USER = frozenset({1133, 1396, 1476})
 _NO_SUCH_OBJECT = frozenset({1054, 1146, 1305})
+_LENT = "SELECT, SHOW VIEW, EXECUTE"
 _MASK = "SHOW VIEW"  # powerless alone: it overrides a wider pattern and grants no row
 
 
@@ -41,6 +42,19 @@ def reopen(connection: "Connection[Any]", gate: Gate) -> tuple[Grant, ...]:
     for account in gate.locks:
         _tolerating(connection, f"ALTER USER {account} ACCOUNT UNLOCK", _NO_SUCH_USER)
     return tuple(lost)
+
+
+def lend(connection: "Connection[Any]", schema: str, names: tuple[str, ...]) -> None:
+    """Let owners of views read a database that was just created: views on their views could not be made otherwise."""
+    for name in names:
+        rows(connection, f"GRANT {_LENT} ON {quoted(escaped(schema))}.* TO {name}")
+
+
+def take_back_loans(connection: "Connection[Any]", schema: str, names: tuple[str, ...]) -> None:
+    """The reverse of `lend`. Safe to repeat."""
+    for name in names:
+        scope = f"{quoted(escaped(schema))}.*"
+        _tolerating(connection, f"REVOKE {_LENT} ON {scope} FROM {name}", _NO_SUCH_GRANT | _NO_SUCH_USER)
 
 
 def give(connection: "Connection[Any]", grant: Grant) -> bool:

@@ -39,8 +39,9 @@ class Journal(Value):
     """One exchange (or undo): `leaving` tables of live go to `keep`, `coming` ones come from `source`.
 
     `before` are live's objects as they were, `drop` and `make` those that change, `measured` the tables that leave
-    as they were under the gate, `brought` the contents that come; `broken` views did not work before either, `lost`
-    grants had nothing left to stand on (`earlier_lost`: in the exchange that is undone).
+    as they were under the gate, `brought` the contents that come. `broken` views did not work before either. Owners
+    of views are `lent` reading rights on a new database while its views are made. `lost` grants had nothing left to
+    stand on (`earlier_lost`: in the exchange that is undone).
     """
 
     order_id: str
@@ -69,6 +70,7 @@ class Journal(Value):
     slipped: tuple[SlippedTable, ...] = ()
     closed_at: Moment | None = None
     broken: tuple[str, ...] = ()
+    lent: tuple[str, ...] = ()
     lost: tuple[Grant, ...] = ()
     earlier_lost: tuple[Grant, ...] = ()
     blocked_s: float | None = None

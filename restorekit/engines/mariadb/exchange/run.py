@@ -11,7 +11,7 @@ from pymysql.connections import Connection
 from restorekit.engines.mariadb.connect import one, rows
 from restorekit.engines.mariadb.contents import contents
 from restorekit.engines.mariadb.exchange import furnishing, keys, marker, postcheck, rename
-from restorekit.engines.mariadb.exchange.accounts import Gate, survey
+from restorekit.engines.mariadb.exchange.accounts import Census, Gate, grantee, survey
 from restorekit.engines.mariadb.exchange.marker import Default, Journal
 from restorekit.engines.mariadb.exchange.preflight import insist
 from restorekit.engines.mariadb.exchange.promote import COMING, sequences, wanted
@@ -43,7 +43,7 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
         look_first(live, session, order)
         watch.check()  # the last moment at which stopping means that nothing happened
         staged = _staged(live, order)
-        journal = _intent(live, session, order, promoted)
+        journal = _intent(live, session, order, promoted, staged)
         limits = Limits(kill_wait_s=order.policy.kill_wait_s, lock_wait_s=order.policy.lock_wait_s)
         return perform(live, session, journal, limits, lambda j: _judge(live, session, order, j, staged))
 
@@ -177,7 +177,9 @@ def _staged(live: Live, order: ExchangeOrder) -> Definitions:
         source.close()
 
 
-def _intent(live: Live, session: "Connection[Any]", order: ExchangeOrder, promoted: Promoted) -> Journal:
+def _intent(
+    live: Live, session: "Connection[Any]", order: ExchangeOrder, promoted: Promoted, staged: Definitions
+) -> Journal:
     """All that can be said before the gate closes."""
     nothing = Definitions(schema_name=order.target)
     there = _exists(session, order.target)
@@ -202,7 +204,17 @@ def _intent(live: Live, session: "Connection[Any]", order: ExchangeOrder, promot
         collation=order.proven.settings.get("schema_collation", ""),
         brought=promoted.contents,
         broken=_broken(live, session, order),
+        lent=() if there else _owners_without_rights(session, order.target, staged),
     )
+
+
+def _owners_without_rights(session: "Connection[Any]", schema: str, staged: Definitions) -> tuple[str, ...]:
+    """Owners of views that no grant lets into the database that is about to be created."""
+    census = Census(session)
+    inside = {holder for holder, _ in census.grants(schema)} | census.admins
+    owners = {v.definer for v in staged.of("view")}
+    outside = [(user, host) for user, host in census.accounts - inside if f"{user}@{host}" in owners]
+    return tuple(sorted(grantee(user, host, census.roles) for user, host in outside))
 
 
 def _broken(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> tuple[str, ...]:

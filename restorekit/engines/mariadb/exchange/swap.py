@@ -104,10 +104,7 @@ def complete(live: Live, session: "Connection[Any]", journal: Journal) -> Exchan
         here("mariadb.checked")
         journal = _let_in(session, journal)
         here("mariadb.gate_open")
-        if not journal.drop_target:
-            _make(session, journal.make, gate_open=True)
-        if journal.undo_of is None:
-            postcheck.views(live, session, journal)
+        journal = _finish_views(live, session, journal)
     except (ProofFailed, pymysql.err.Error) as error:
         why = error if isinstance(error, RestorekitError) else translated(error, journal.target)
         reverse(session, journal)
@@ -126,7 +123,7 @@ def _furnish(session: "Connection[Any]", journal: Journal) -> None:
     for default in journal.defaults:
         table = f"{quoted(journal.target)}.{quoted(default.table)}"
         rows(session, f"ALTER TABLE {table} ALTER COLUMN {quoted(default.column)} SET DEFAULT ({default.expression})")
-    _make(session, journal.make, gate_open=False)
+    _make(session, journal.make.only(lambda s: s.name not in journal.broken), gate_open=False)
 
 
 def _make(session: "Connection[Any]", definitions: Definitions, *, gate_open: bool) -> None:
@@ -140,6 +137,29 @@ def _make(session: "Connection[Any]", definitions: Definitions, *, gate_open: bo
     except pymysql.err.Error as error:
         if gate_open or error.args[0] not in _WITHHELD:
             raise
+
+
+def _finish_views(live: Live, session: "Connection[Any]", journal: Journal) -> Journal:
+    """With the gate open: the views that needed their owners' rights, and a look at whether all of them work.
+
+    A view that did not work before and that the server does not take again is named, and is no reason to go back.
+    """
+    if journal.drop_target:
+        return journal
+    gate.lend(session, journal.target, journal.lent)
+    _make(session, journal.make.only(lambda s: s.name not in journal.broken), gate_open=True)
+    present = {v.name for v in objects.harvest(session, journal.target).of("view")}
+    notes = []
+    for view in journal.make.only(lambda s: s.name in journal.broken and s.name not in present).stored:
+        try:
+            objects.create(session, journal.target, Definitions(schema_name=journal.target, stored=(view,)))
+        except pymysql.err.Error as error:
+            notes.append(f"the view {view.name} did not work before and was not made (server error {error.args[0]})")
+    if journal.undo_of is None:
+        postcheck.views(live, session, journal)
+    gate.take_back_loans(session, journal.target, journal.lent)
+    notes += [f"{who} owns views of {journal.target} and has no rights on it yet" for who in journal.lent]
+    return journal.model_copy(update={"notes": (*journal.notes, *notes)})
 
 
 def _let_in(session: "Connection[Any]", journal: Journal) -> Journal:
@@ -208,6 +228,7 @@ def take_back(session: "Connection[Any]", journal: Journal) -> None:
         drop_if_empty(session, journal.target)
     drop_if_empty(session, journal.keep)
     gate.reopen(session, journal.gate)
+    gate.take_back_loans(session, journal.target, journal.lent)
     if journal.drop.stored:
         _make(session, journal.drop, gate_open=True)
     marker.save(session, "taken_back", journal)

@@ -101,6 +101,7 @@ def _intent(
         collation=collation,
         brought=exchanged.undo_contents,
         measured=earlier.brought,
+        broken=earlier.broken,
         earlier_lost=earlier.lost,
     )
 
