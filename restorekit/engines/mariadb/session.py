@@ -43,7 +43,7 @@ class Session:
     @property
     def codec(self) -> str:
         """Python's name of that character set, for names of tables."""
-        return _CODECS.get(self.charset, "utf-8")
+        return codec_of(self.charset)
 
     @property
     def escapes(self) -> bool:
@@ -55,3 +55,8 @@ def _plain(name: bytes) -> str:
     """`@@session.SQL_MODE` and `SQL_MODE` are one variable, `@x` is another."""
     text = name.decode("ascii", "replace").lower()
     return text.removeprefix("@@").removeprefix("session.").removeprefix("local.") if text.startswith("@@") else text
+
+
+def codec_of(charset: str) -> str:
+    """Python's codec for a character set of the server; UTF-8 where nothing else is known."""
+    return _CODECS.get(charset, "utf-8")
