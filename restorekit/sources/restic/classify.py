@@ -21,6 +21,7 @@ SHOWN = 400
 class Kind(Enum):
     """Why restic failed. MISSING: an object is not there, which prune, an expiry or damage can explain."""
 
+    TOOL = "tool"
     KEY = "key"
     UNAVAILABLE = "unavailable"
     EXPIRED = "expired"
@@ -37,19 +38,20 @@ _BY_WORDS = tuple(
     for words, kind in (
         (r"wrong password or no key found|empty password|Resolving password failed", Kind.KEY),
         (r"no matching ID|no snapshot found|invalid id |no matching snapshot", Kind.EXPIRED),
-        (r"not found in snapshot|cannot dump file|path .* not found", Kind.ABSENT),
+        (r"setpriv: failed to execute", Kind.TOOL),
+        (r"not found in snapshot", Kind.ABSENT),
         (r"unable to open config file|Is there a repository|repository does not exist", Kind.UNAVAILABLE),
         (r"ciphertext verification failed|invalid data returned|invalid header", Kind.DAMAGED),
         (r"Unmarshal|LoadRaw|LoadUnpacked", Kind.DAMAGED),
         (r"Unable to load tree|^panic:|not found in (repository|index)|does not match", Kind.DAMAGED),
-        (r"file is too short|unexpected EOF|InvalidRange", Kind.DAMAGED),
+        (r"file is too short|\bEOF\b|InvalidRange", Kind.DAMAGED),
         (r"no such file or directory|does not exist|NoSuchKey|404 Not Found", Kind.MISSING),
         (r"already locked|connection (refused|reset)|no such host|timeout|timed out|TLS", Kind.UNAVAILABLE),
         (r"permission denied|Access ?Denied|403 Forbidden|SignatureDoesNotMatch|unreachable", Kind.UNAVAILABLE),
     )
 )
 
-_HOPELESS = re.compile(r"returned error, retrying after .*?(no such file or directory|unexpected EOF|NoSuchKey)")
+_RETRIED = re.compile(r"returned error, retrying after .*?(no such file or directory|NoSuchKey|(\bEOF\b))")
 
 
 def kind_of(stderr: str, code: int) -> Kind:
@@ -59,9 +61,9 @@ def kind_of(stderr: str, code: int) -> Kind:
     return next((kind for words, kind in _BY_WORDS if words.search(stderr)), Kind.DAMAGED)
 
 
-def hopeless(stderr: str) -> bool:
-    """True if restic retries (0.14: for 45 s) what will not come back by waiting."""
-    return _HOPELESS.search(stderr) is not None
+def hopeless(stderr: str, *, local: bool) -> bool:
+    """True if restic retries (0.14: for 45 s) what will not come back by waiting. Over a network an EOF may pass."""
+    return any(local or match[2] is None for match in _RETRIED.finditer(stderr))
 
 
 def excerpt(stderr: str) -> str:
@@ -72,6 +74,7 @@ def excerpt(stderr: str) -> str:
 
 _ANOTHER = "Choose another recovery point; live is untouched."
 _ERRORS: dict[Kind, tuple[type[RestorekitError], str, str]] = {
+    Kind.TOOL: (ConfigError, "the restic binary cannot be started", "apt-get install restic, or set `restic`."),
     Kind.KEY: (ConfigError, "wrong password", "Check password_file or password_command."),
     Kind.UNAVAILABLE: (SourceUnavailable, "the repository does not answer", "Is it mounted and reachable? Try again."),
     Kind.EXPIRED: (PointExpired, "the snapshot is no longer in the repository", _ANOTHER),

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -19,6 +18,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 2000
 _YOUNG_LOCK_S = 30 * 60
 _MOST_FAILURES = 32
+_SKIPPED = re.compile(r"Ignoring |could not load", re.IGNORECASE)
 _UNREAD = re.compile(rb"Unable to load tree [0-9a-f]+\s+\.\.\. which belongs to snapshot [0-9a-f]+\s*")
 
 
@@ -47,7 +47,7 @@ class Medium:
 
     def __init__(self, tool: Tool) -> None:
         self.tool = tool
-        self._folder = _local(tool.repository)
+        self._folder = tool.folder
 
     def ids(self) -> set[str]:
         """Ids of all snapshots: a look into a folder where it is local, else one listing. Raises SourceUnavailable."""
@@ -66,14 +66,23 @@ class Medium:
             ) from closed
 
     def records(self, ids: Sequence[str]) -> tuple[dict[str, Record], str]:
-        """Records of those snapshots, and what restic said. Damaged ones are *not* among them, and exit is 0."""
+        """Records of those snapshots, and what restic said about those it could not read.
+
+        Those are *not* among the records, and restic ends with 0. They are asked for a second time past the
+        cache, because restic 0.14 keeps what it once read damaged.
+        """
+        found, _ = self._listed(ids, cached=True)
+        lost = [i for i in ids if i not in found]
+        again, said = self._listed(lost, cached=False) if lost else ({}, "")
+        return found | again, said
+
+    def _listed(self, ids: Sequence[str], *, cached: bool) -> tuple[dict[str, Record], str]:
         found: dict[str, Record] = {}
         said = ""
         for first in range(0, len(ids), _CHUNK):
             with self.tool.explained(repr(self.tool)):
-                out, stderr = self.tool.ask("snapshots", "--json", *ids[first : first + _CHUNK])
-                listed = _listed(out, stderr)
-            found |= {r.id: r for r in map(Record.model_validate, listed)}
+                out, stderr = self.tool.ask("snapshots", "--json", *ids[first : first + _CHUNK], cached=cached)
+                found |= {r.id: r for r in map(Record.model_validate, _array(out, stderr))}
             said += stderr
         return found, said
 
@@ -81,13 +90,14 @@ class Medium:
         """Records of snapshots that carry one of `tags`."""
         with self.tool.explained(repr(self.tool)):
             out, stderr = self.tool.ask("snapshots", "--json", *(word for tag in tags for word in ("--tag", tag)))
-            return [Record.model_validate(listed) for listed in _listed(out, stderr)]
+            return [Record.model_validate(listed) for listed in _array(out, stderr)]
 
     def files(self, ids: Sequence[str], globs: Sequence[str]) -> tuple[dict[str, list[Node]], dict[str, str]]:
         """Files named like one of `globs` per snapshot, and snapshots whose trees cannot be read, with the reason.
 
         One process for thousands of snapshots; only around damage it is asked again in halves, because restic
-        skips what it cannot read, ends with 0, and leaves out further snapshots that share the damaged tree.
+        skips what it cannot read, ends with 0, and leaves out further snapshots that share the damaged tree. The
+        second question goes past the cache, which may be what is damaged.
         """
         found: dict[str, list[Node]] = {}
         damaged: dict[str, str] = {}
@@ -98,24 +108,24 @@ class Medium:
             if not group:
                 continue
             try:
-                found |= self._find(group, globs)
+                found |= self._find(group, globs, cached=failures == 0)
             except Failed as failed:
                 if failed.kind in (Kind.KEY, Kind.UNAVAILABLE):
                     raise error(failed.kind, repr(self.tool), failed.stderr) from failed
                 failures += 1
-                if len(group) == 1 or failures > _MOST_FAILURES:
+                if (len(group) == 1 and failures > 1) or failures > _MOST_FAILURES:
                     damaged |= dict.fromkeys(group, str(failed))
                 else:
-                    groups += [group[: len(group) // 2], group[len(group) // 2 :]]
+                    groups += [group[: len(group) // 2], group[len(group) // 2 :]] if len(group) > 1 else [group]
         return found, damaged
 
-    def _find(self, ids: Sequence[str], globs: Sequence[str]) -> dict[str, list[Node]]:
+    def _find(self, ids: Sequence[str], globs: Sequence[str], *, cached: bool) -> dict[str, list[Node]]:
         asked = [word for i in ids for word in ("--snapshot", i)]
-        out, stderr = self.tool.ask("find", "--json", *asked, *globs)
-        if unread := _UNREAD.search(out):
-            raise Failed(Kind.DAMAGED, unread[0].decode() + stderr)
+        out, stderr = self.tool.ask("find", "--json", *asked, *globs, cached=cached)
+        if (unread := _UNREAD.search(out)) or _SKIPPED.search(stderr):
+            raise Failed(Kind.DAMAGED, (unread[0].decode() if unread else "") + stderr)
         found: dict[str, list[Node]] = {i: [] for i in ids}
-        for answer in _listed(out, stderr):
+        for answer in _array(out, stderr):
             nodes = [Node.model_validate(m) for m in answer["matches"]]
             found[answer["snapshot"]] += [n for n in nodes if n.type == "file"]
         return found
@@ -132,6 +142,8 @@ class Medium:
         try:
             yield
         except Failed as failed:
+            if failed.kind in (Kind.MISSING, Kind.DAMAGED):
+                self.tool.forget_cache()
             kind = self._really(failed.kind, snapshot)
             raise error(kind, f"{snapshot[:8]}:{path} in {self.tool!r}", failed.stderr) from failed
 
@@ -153,14 +165,9 @@ class Medium:
         return any(age < _YOUNG_LOCK_S for age in ages)
 
 
-def _listed(out: bytes, stderr: str) -> list[dict[str, Any]]:
+def _array(out: bytes, stderr: str) -> list[dict[str, Any]]:
     """A JSON array; older versions say nothing or `null` for an empty one."""
     try:
         return json.loads(out or b"[]") or []
     except ValueError as unreadable:
         raise Failed(Kind.DAMAGED, f"an answer that is no JSON ({unreadable}) {stderr}") from unreadable
-
-
-def _local(repository: str) -> Path | None:
-    bare = repository.removeprefix("local:")
-    return Path(bare) if bare.startswith("/") else None

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from posixpath import dirname
 
 from restorekit.errors import RestorekitError
 from restorekit.formats.compression import decompressed
@@ -62,10 +61,8 @@ class Maker:
 
     def _read(self, record: Record, path: str) -> Reading | None:
         """The path in the snapshot, or, where the backup was started with a relative path, the whole one."""
-        tried = [path]
-        if len(record.paths) == 1 and not path.startswith(record.paths[0]):
-            tried += [record.paths[0] + path, dirname(record.paths[0]).rstrip("/") + path]
-        return next((r for p in tried if (r := self._rules.read(p, record.hostname))), None)
+        whole = [_joined(record.paths[0], path)] if len(record.paths) == 1 else []
+        return next((r for p in (path, *whole) if (r := self._rules.read(p, record.hostname))), None)
 
     def _of_one(self, record: Record, node: Node, reading: Reading, manifests: set[str]) -> RecoveryPoint:
         point = self._point(record, node, reading, reading.match.database or UNKNOWN)
@@ -125,6 +122,14 @@ class Maker:
             state=PointState.AMBIGUOUS if reading.why else PointState.USABLE,
             why=reading.why,
         )
+
+
+def _joined(target: str, path: str) -> str:
+    """Where a file lay: started with relative paths, restic records the whole target, but stores less of it."""
+    parts = path.split("/")
+    heads = ("/".join(parts[:n]) for n in range(len(parts), 0, -1))
+    head = next(h for h in heads if target.endswith(h))  # the last one is empty
+    return target + path.removeprefix(head)
 
 
 def shelf_key(snapshot: str, path: str) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 import select
 import shlex
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from restorekit import shell
-from restorekit.errors import ConfigError, EngineUnavailable, SourceUnavailable, Temporary
+from restorekit.errors import ConfigError, SourceUnavailable, Temporary
 from restorekit.sources.restic.classify import Kind, error, excerpt, hopeless, kind_of
 
 OLDEST = (0, 14, 0)
@@ -51,8 +52,8 @@ class Failed(Exception):
 class Running:
     """A restic whose output is read; only time spent waiting for *it* counts against its deadlines."""
 
-    def __init__(self, process: shell.Process, watch: Checked) -> None:
-        self._process, self._watch = process, watch
+    def __init__(self, process: shell.Process, watch: Checked, *, local: bool) -> None:
+        self._process, self._watch, self._local = process, watch, local
         self._fd = process.stdout.fileno()
         self._allowed_s = FIRST_BYTE_S
 
@@ -61,7 +62,7 @@ class Running:
         end = time.monotonic() + self._allowed_s
         while not select.select([self._fd], [], [], _TICK_S)[0]:
             self._watch.check()
-            if hopeless(self._process.stderr):
+            if hopeless(self._process.stderr, local=self._local):
                 self._process.kill()
                 raise Failed(kind_of(self._process.stderr, 1), self._process.stderr)
             if time.monotonic() > end:
@@ -86,49 +87,45 @@ class Tool:
     """One repository and how to open it."""
 
     def __init__(self, binary: str, repository: str, password: tuple[Path | None, str | None], cache: Path) -> None:
-        """`password` is a file or a command."""
+        """`password` is a file or a command; `folder` is set where the repository is a local one."""
         self.repository = repository
+        bare = repository.removeprefix("local:")
+        self.folder = Path(bare) if bare.startswith("/") else None
         self._binary, self._password, self._cache = binary, password, cache
-        self.env: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"restic repository {excerpt(self.repository)}"
 
     def version(self) -> tuple[int, ...]:
-        """The binary's version. Raises ConfigError if it is no restic or too old."""
-        try:
-            done = shell.run(shell.Spec([self._binary, "version"]), timeout_s=60)
-        except EngineUnavailable as missing:
-            raise ConfigError(f"{self._binary} cannot be started", hint="apt-get install restic") from missing
+        """The binary's version. Raises ConfigError if it is missing, no restic, or too old."""
+        done = shell.run(shell.Spec([self._binary, "version"]), timeout_s=60)
         match = re.search(rb"restic (\d+)\.(\d+)\.(\d+)", done.stdout)
         if match is None:
-            raise ConfigError(f"{self._binary} does not say that it is restic", hint="Check the setting `restic`.")
+            raise ConfigError(
+                f"{self._binary} does not say that it is restic", hint="apt-get install restic, or set `restic`."
+            )
         found = tuple(int(part) for part in match.groups())
         if found < OLDEST:
             raise ConfigError(f"restic {'.'.join(map(str, found))} is too old; 0.14 or newer is needed")
         return found
 
     @contextmanager
-    def running(self, *words: str, watch: Checked | None = None) -> Iterator[Running]:
+    def running(self, *words: str, watch: Checked | None = None, cached: bool = True) -> Iterator[Running]:
         """Start it; leaving the context ends it, however far it is."""
-        argv = [self._binary, "--no-lock", "-q", "--cache-dir", str(self._cache), "-r", self.repository]
-        spec = shell.Spec(
-            [*argv, "--password-file", "{fd:password}", *words],
-            secrets={"password": self._secret()},
-            env=self.env,
-        )
-        try:
-            process = shell.start(spec)
-        except EngineUnavailable as missing:
-            raise ConfigError(f"{self._binary} cannot be started", hint="apt-get install restic") from missing
-        with process:
-            yield Running(process, watch or Unwatched())
+        cache = ["--cache-dir", str(self._cache)] if cached else ["--no-cache"]
+        argv = [self._binary, "--no-lock", "-q", *cache, "-r", self.repository, "--password-file", "{fd:password}"]
+        with shell.start(shell.Spec([*argv, *words], secrets={"password": self._secret()})) as process:
+            yield Running(process, watch or Unwatched(), local=self.folder is not None)
 
-    def ask(self, *words: str, watch: Checked | None = None) -> tuple[bytes, str]:
+    def ask(self, *words: str, cached: bool = True) -> tuple[bytes, str]:
         """Run to the end; what it said on stdout and stderr. Raises Failed, SourceUnavailable."""
-        with self.running(*words, watch=watch) as restic:
+        with self.running(*words, cached=cached) as restic:
             out = b"".join(iter(lambda: restic.read(1 << 20), b""))
             return out, restic.end()
+
+    def forget_cache(self) -> None:
+        """Throw the cache away: a damaged one must not pass for a damaged medium at the next attempt."""
+        shutil.rmtree(self._cache, ignore_errors=True)
 
     @contextmanager
     def explained(self, where: str) -> Iterator[Self]:
