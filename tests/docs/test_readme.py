@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,24 +37,32 @@ def commands() -> list[tuple[str, int]]:
     return found
 
 
-def test_first_restore(live: LiveServer, tmp_path: Path) -> None:
+@pytest.fixture
+def room() -> Iterator[Path]:
+    """A folder that unprivileged staging servers may enter; pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="rk-readme-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_first_restore(live: LiveServer, room: Path) -> None:
     settings = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert settings
-    text = settings.group(1).replace("/var/lib/restorekit", str(tmp_path)).replace("/srv", str(tmp_path / "srv"))
+    text = settings.group(1).replace("/var/lib/restorekit", str(room)).replace("/srv", str(room / "srv"))
     text = text.replace("/run/mysqld/mysqld.sock", str(live.socket))
-    (tmp_path / "srv/dumps/db1").mkdir(parents=True)
-    house = Installation(tmp_path / "house", {}, {})
+    (room / "srv/dumps/db1").mkdir(parents=True)
+    house = Installation(room / "house", {}, {})
     house.config.write_text(text)
     assert yaml.safe_load(text)["sources"]["nightly"]["layout"]
     run_id = ""
     for line, code in commands():
-        words = line.replace("/srv", str(tmp_path / "srv"))
+        words = line.replace("/srv", str(room / "srv"))
         if "POINT" in words:
             words = words.replace("POINT", house.point("db1/acme_shop"))
         answer = house.run(*words.replace(" ID", f" {run_id}").split())
         assert answer.code == code, f"{line}: {answer}"
         if line.startswith("capture "):
-            for file in (tmp_path / "srv/dumps/db1").iterdir():
+            for file in (room / "srv/dumps/db1").iterdir():
                 os.utime(file, (1_000_000_000, 1_000_000_000))  # a file this fresh would count as being written
         if line.startswith("restore "):
             found = re.search(r"^Restore ([a-z0-9]{12})$", answer.out, re.MULTILINE)
