@@ -1,13 +1,17 @@
 """One state database, a folder and a journal; starts toy workers and waits for what they write."""
 
+import functools
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
-from workflow.toy import Toys
+import pytest
+from workflow import toy
 
 from restorekit.catalog.database import open_database
 from restorekit.workflow import durable
@@ -17,22 +21,57 @@ from restorekit.workflow.locks import seat_taken
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@functools.cache
+def processes() -> ForkServerContext:
+    """Processes forked from a server that has imported everything: dbos per process would cost a second."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["dbos", "pytest", "workflow.toy"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+        forkserver.ensure_running()
+    return context
+
+
+class Follower:
+    """A running worker process."""
+
+    def __init__(self, errand: toy.Errand) -> None:
+        self._process = processes().Process(target=toy.run, args=(errand,))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def send(self, sign: signal.Signals) -> None:
+        if self._process.exitcode is None:
+            os.kill(self.pid, sign)
+
+    def wait(self, patience_s: float = 60) -> int:
+        """Its exit code, negative for a signal."""
+        self._process.join(patience_s)
+        code = self._process.exitcode
+        assert code is not None, f"process {self.pid} did not end"
+        return code
+
+
 class Lab:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
         self.folder = folder
         self.locks = folder / "locks"
-        self.toys = Toys(folder)
+        self.toys = toy.Toys(folder)
         self.engine = open_database(url).engine
         self.is_postgres = self.engine.dialect.name == "postgresql"
         durable.ready(self.engine)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Follower] = []
 
     def close(self) -> None:
         """End every worker process that a test left behind."""
         for process in self._processes:
-            process.kill()
-            process.wait(10)
+            process.send(signal.SIGKILL)
+            process.wait()
         self.engine.dispose()
 
     def order(self, kind: str, run_id: str, host: str = "h1", attempt: int = 0) -> None:
@@ -52,14 +91,9 @@ class Lab:
     def seat_taken(self, host: str = "h1") -> bool:
         return seat_taken(self.engine, host, self.locks)
 
-    def process(self, run_id: str, host: str = "h1", watch: str = "", **env: str) -> "subprocess.Popen[bytes]":
+    def process(self, run_id: str, **errand: Any) -> Follower:
         """A process that follows the run."""
-        words = [sys.executable, str(Path(__file__).with_name("toy.py")), self.url, str(self.folder), host, run_id]
-        path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-        with (self.folder / "stderr").open("ab") as stderr:
-            process = subprocess.Popen(
-                [*words, *([watch] if watch else [])], env={**os.environ, **path, **env}, stderr=stderr
-            )
+        process = Follower(toy.Errand(self.url, self.folder, run_id, **errand))
         self._processes.append(process)
         return process
 
@@ -80,7 +114,8 @@ class Lab:
         return lines[second:].count(f"{run_id} one late")
 
     def stderr(self) -> str:
-        return (self.folder / "stderr").read_text()
+        path = self.folder / "stderr"
+        return path.read_text() if path.exists() else ""
 
     def wait_for(self, line: str, patience_s: float = 30) -> None:
         """Until the journal holds the line; another process's writing can only be polled."""
@@ -88,10 +123,6 @@ class Lab:
         while line not in self.journal():
             assert time.monotonic() < end, f"{line!r} never came:\n" + "\n".join(self.journal()) + self.stderr()
             time.sleep(0.01)
-
-    def kill(self, process: "subprocess.Popen[bytes]") -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
 
     def states(self) -> dict[str, tuple[str, str, str]]:
         """Workflow id → (status, executor, queue), as DBOS keeps it."""

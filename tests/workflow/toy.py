@@ -1,6 +1,6 @@
-"""A worker process with toy recipes, made to be killed: `toy.py URL FOLDER HOST RUN [WATCHED_HOST]`.
+"""A worker process with toy recipes, made to be killed.
 
-It follows RUN to its end, like a command does. Whatever happens is appended to FOLDER/journal, a line each:
+It follows a run to its end, like a command does. Whatever happens is appended to a journal, a line each:
 `run step event`. Steps start real children, which write their own lines.
 """
 
@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from restorekit import shell
@@ -31,7 +32,7 @@ class Toys:
             journal.write(line + "\n")
 
     def work(self, attempts: int = 100) -> Work:
-        kinds = (self.three, self.refused, self.family, self.deadly, self.stubborn)
+        kinds = (self.three, self.refused, self.family, self.deadly, self.stubborn, self.alone)
         return Work(recipes={kind.__name__: kind for kind in kinds}, failed=self.failed, attempts=attempts)
 
     def failed(self, run_id: str, failure: Failure) -> None:
@@ -85,6 +86,16 @@ class Toys:
         step("one", lambda: self.child(run_id, "one", script))
         step("end", lambda: self.end(run_id))
 
+    def alone(self, run_id: str, step: Step) -> None:
+        """Five steps whose grandchildren notice when another attempt works at the same time."""
+        busy = self.folder / f"busy.{run_id}"
+        for name in "abcde":
+            overlap = f"echo {run_id} {name} overlap >>{self.folder / 'journal'}"
+            script = f"flock -n {busy} sleep {self.pace_s} || {overlap}"
+            answer = step(name, lambda name=name, script=script: self.child(run_id, name, script))
+            self.note(f"{run_id} {name} answered {answer}")
+        step("end", lambda: self.end(run_id))
+
     def deadly(self, run_id: str, step: Step) -> None:
         """Takes its process down each time."""
         step("one", lambda: self._die(run_id))
@@ -102,29 +113,44 @@ class Toys:
         time.sleep(1000)
 
 
-def main() -> None:
-    """Follow one run."""
-    url, place, host, run_id, *watch = sys.argv[1:]
+@dataclass(frozen=True)
+class Errand:
+    """What a worker process is to do: follow `run_id` as `host`; `watch` another host, too."""
+
+    url: str
+    folder: Path
+    run_id: str
+    host: str = "h1"
+    watch: str = ""
+    locks: str = "locks"
+    pace_s: float = 0.02
+    attempts: int = 100
+    stop_s: float = 10
+    crash_at: str = ""
+
+
+def run(errand: Errand) -> None:
+    """Do the errand; the main function of a process."""
+    with (errand.folder / "stderr").open("ab") as stderr:
+        os.dup2(stderr.fileno(), 2)
     logging.basicConfig(level=logging.WARNING)
-    folder = Path(place)
-    toys = Toys(folder, float(os.environ.get("TOY_PACE_S", "0.02")))
-    locks = Path(os.environ.get("TOY_LOCKS", folder / "locks"))
-    work = toys.work(int(os.environ.get("TOY_ATTEMPTS", "100")))
-    engine = open_database(url).engine
-    durable._STOP_S = float(os.environ.get("TOY_STOP_S", "10"))
+    os.environ |= {"RESTOREKIT_CRASH_AT": errand.crash_at, "RESTOREKIT_CRASH_ONCE": str(errand.folder)}
+    durable._STOP_S = errand.stop_s
+    toys = Toys(errand.folder, errand.pace_s)
+    work = toys.work(errand.attempts)
+    engine = open_database(errand.url).engine
 
     def start() -> Worker | None:
-        worker = Worker.try_start(engine, host, work, locks)
+        worker = Worker.try_start(engine, errand.host, work, errand.folder / errand.locks)
         if worker:
-            toys.note(f"{host} {os.getpid()} works")
+            toys.note(f"{errand.host} {os.getpid()} works")
         return worker
 
-    if watch:
-        with start() as worker:  # type: ignore[union-attr]
-            worker.drain(lambda: toys.ended(run_id), stay=True, watch=tuple(watch))
-    else:
-        follow(start, lambda: toys.ended(run_id))
-
-
-if __name__ == "__main__":
-    main()
+    try:
+        if errand.watch:
+            with start() as worker:  # type: ignore[union-attr]
+                worker.drain(lambda: toys.ended(errand.run_id), stay=True, watch=(errand.watch,))
+        else:
+            follow(start, lambda: toys.ended(errand.run_id))
+    except KeyboardInterrupt:
+        sys.exit(130)
