@@ -64,10 +64,16 @@ def password(settings: Settings, base: Path) -> str:
 
 def to_live(settings: Settings, base: Path, *, schema: str | None = None) -> "Connection[Any]":
     """A pinned session on live; raises EngineUnavailable."""
-    secret = password(settings, base)
+    return as_account(settings, base, (settings.user, password(settings, base)), schema=schema)
+
+
+def as_account(
+    settings: Settings, base: Path, account: tuple[str, str], *, schema: str | None = None
+) -> "Connection[Any]":
+    """A pinned session on live as another account (name, password); raises EngineUnavailable."""
     if settings.socket is not None:
-        return _open({"unix_socket": str(base / settings.socket)}, settings.user, secret, schema)
-    return _open({"host": settings.host or "127.0.0.1", "port": settings.port}, settings.user, secret, schema)
+        return _open({"unix_socket": str(base / settings.socket)}, *account, schema)
+    return _open({"host": settings.host or "127.0.0.1", "port": settings.port}, *account, schema)
 
 
 def to_socket(path: Path, user: str, secret: str = "", *, schema: str | None = None) -> "Connection[Any]":

@@ -1,4 +1,4 @@
-"""Questions of customers and admins to a restored database, asked as a user who can do nothing.
+"""Questions of customers and admins to a database, asked as a user who can do nothing but read it.
 
 The account's rights are the wall; the statement's text is not looked at. A statement can lift its own time limit, so
 a second session ends it from outside.
@@ -6,6 +6,7 @@ a second session ends it from outside.
 
 import contextlib
 import re
+import secrets
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,14 +15,16 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import SSCursor
 
-from restorekit.engines.mariadb import sandbox
+from restorekit.engines.mariadb import connect, sandbox
 from restorekit.engines.mariadb.connect import one, quoted, rows
-from restorekit.engines.mariadb.live import Live, without_values
+from restorekit.engines.mariadb.contents import must_exist
+from restorekit.engines.mariadb.live import Live, reading, without_values
 from restorekit.engines.mariadb.tables import tables
 from restorekit.errors import ProofFailed, Refused
 from restorekit.model.database import Where
 
 _MOST = 1000
+_OUR_HOST = "SELECT SUBSTRING_INDEX(USER(),'@',-1)"
 _PEEK_S = 30.0
 _FRAGMENT = re.compile(r"[^\n]{0,12}[^\x00-\x7f][^\n]{0,12}")
 _LOOKED_AT = 4000
@@ -30,21 +33,31 @@ _LOOKED_AT = 4000
 
 def ask(live: Live, where: Where, sql: str, timeout_s: float) -> list[tuple[Any, ...]]:
     """Up to 1000 rows of one reading statement; raises ProofFailed without any value in its text."""
+    if where.sandbox is None:
+        raise Refused(f"{where.schema_name} lies on live; checks ask in a sandbox only")
     return _asked(live, where, sql, timeout_s, _MOST)[1]
 
 
 def peek(live: Live, where: Where, table: str, condition: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and up to `most` rows of a table or view, for showing at once; `condition` is SQL or empty."""
-    # the line break ends a comment at the end of the condition
-    chosen = f" WHERE (\n{condition}\n)" if condition else ""
-    return _asked(live, where, f"SELECT * FROM {quoted(table)}{chosen} LIMIT {int(most)}", _PEEK_S, most)
+    sql = f"SELECT * FROM {quoted(table)}{_chosen(condition)} LIMIT {int(most)}"
+    return _asked(live, where, sql, _PEEK_S, most)
+
+
+def count(live: Live, where: Where, table: str, condition: str) -> int:
+    """How many rows fulfil `condition` (all, if it is empty); raises ProofFailed."""
+    return int(_asked(live, where, f"SELECT COUNT(*) FROM {quoted(table)}{_chosen(condition)}", _PEEK_S, 1)[1][0][0])
+
+
+def _chosen(condition: str) -> str:
+    """The line break ends a comment at the end of the condition."""
+    return f" WHERE (\n{condition}\n)" if condition else ""
 
 
 def _asked(live: Live, where: Where, sql: str, timeout_s: float, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-    if where.sandbox is None:
-        raise Refused(f"{where.schema_name} lies on live; questions are asked in a sandbox only")
     try:
-        with contextlib.closing(sandbox.reader(live.sandbox(where), where.schema_name)) as session:
+        with contextlib.closing(_reader(live, where)) as session:
+            rows(session, "SET SESSION TRANSACTION READ ONLY")
             rows(session, "SET SESSION max_statement_time=%s, sql_select_limit=%s", (timeout_s, most))
             with _ended_after(live, where, session, timeout_s):
                 return _first(session, sql, most)
@@ -53,8 +66,28 @@ def _asked(live: Live, where: Where, sql: str, timeout_s: float, most: int) -> t
         raise ProofFailed(
             f"the question could not be answered (server error {number}: {without_values(str(error.args[-1]))}); "
             "live is untouched",
-            hint="It may only read the restored database, as one statement.",
+            hint="It may only read this one database, as one statement.",
         ) from error
+
+
+def _reader(live: Live, where: Where) -> "Connection[Any]":
+    """A session that may read this schema and nothing else.
+
+    On live its account exists for an instant only: sessions keep the rights with which they chose their schema.
+    """
+    schema = where.schema_name
+    if where.sandbox is not None:
+        return sandbox.reader(live.sandbox(where), schema)
+    with reading(f"a reading account for {schema}"), contextlib.closing(live.connect()) as session:
+        must_exist(session, schema, live.name)
+        name, secret = f"rk_read_{secrets.token_hex(6)}", secrets.token_urlsafe(24) + "aA1!"
+        account = f"{quoted(name)}@{quoted(str(one(session, _OUR_HOST)))}"
+        rows(session, f"CREATE USER {account} IDENTIFIED BY %s", (secret,))
+        try:
+            rows(session, f"GRANT SELECT, SHOW VIEW ON {sandbox.schema_pattern(schema)}.* TO {account}")
+            return connect.as_account(live.settings, live.home.base, (name, secret), schema=schema)
+        finally:
+            rows(session, f"DROP USER {account}")
 
 
 def _first(session: "Connection[Any]", sql: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
