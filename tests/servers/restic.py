@@ -55,6 +55,8 @@ class Repository:
         self.run("init")
         (key,) = (self.folder / "keys").iterdir()
         _cheapen(key)
+        for empty in (self.folder / "data").iterdir():  # 256 folders, made again when needed; copying is faster without
+            empty.rmdir()
         return self
 
     def run(self, *words: str, feed: bytes | None = None, cwd: Path | None = None, ok: Sequence[int] = (0,)) -> bytes:

@@ -1,9 +1,11 @@
 import contextlib
+import functools
 import json
 import os
 import re
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -36,11 +38,19 @@ def empty(restic_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Repos
     return Repository(tmp_path_factory.mktemp("restic") / "repo", restic_binary).init()
 
 
+@functools.cache
+def first_backup(empty: Repository, database: str, data: bytes, at: datetime) -> Repository:
+    """A repository with just this one backup."""
+    made = empty.copy(Path(tempfile.mkdtemp(dir=empty.folder.parent)) / "repo")
+    made.stream(f"/db1/{database}.sql", data, f"{at:%Y-%m-%d %H:%M:%S}")
+    return made
+
+
 class Lab:
     """A copy of the empty repository."""
 
     def __init__(self, empty: Repository, base: Path) -> None:
-        self.base = base
+        self.base, self.empty = base, empty
         self.repository = empty.copy(base / "repo")
         self.medium = self.repository.folder
         self.section = {"kind": "restic", **self.repository.settings()}
@@ -52,10 +62,19 @@ class Lab:
         return provider("restorekit.sources", "nightly", {**self.section, **settings}, home)  # type: ignore[no-any-return]
 
     def back_up(self, database: str, data: bytes, at: datetime = JANUARY) -> None:
-        before = self.repository.packs()
-        name = f"/db1/{database}.sql"
-        self.snapshots[database] = self.repository.stream(name, data, f"{at:%Y-%m-%d %H:%M:%S}")
-        self.packs[database] = self.repository.newest_packs(before)
+        if self.repository.ids():
+            self._stream(self.repository, database, data, at)
+            return
+        made = first_backup(self.empty, database, data, at)  # most tests begin with the same one
+        shutil.rmtree(self.medium)
+        made.copy(self.medium)
+        (self.snapshots[database],) = self.repository.ids()
+        self.packs[database] = self.repository.newest_packs(set())
+
+    def _stream(self, repository: Repository, database: str, data: bytes, at: datetime) -> None:
+        before = repository.packs()
+        self.snapshots[database] = repository.stream(f"/db1/{database}.sql", data, f"{at:%Y-%m-%d %H:%M:%S}")
+        self.packs[database] = repository.newest_packs(before)
 
     def folder(self, files: dict[str, bytes]) -> Path:
         for name, data in files.items():
