@@ -1,6 +1,6 @@
 """MariaDB 10.11: the provider puts its parts together; each duty has its own file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
 from restorekit import ports
@@ -10,17 +10,22 @@ from restorekit.engines.mariadb import (
     compare,
     connect,
     contents,
+    exchange,
+    load,
     query,
-    sandbox,
     server,
     soundness,
+    witness,
 )
+from restorekit.engines.mariadb import sandbox as sandboxes
 from restorekit.engines.mariadb.live import Live
+from restorekit.model.artifact import Loaded
 from restorekit.model.contents import Contents
 from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
-from restorekit.model.exchange import Finding
+from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.home import Home
+from restorekit.model.point import Compression, Format
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 
@@ -46,16 +51,28 @@ class MariaDB:
 
     def open_sandbox(self, spec: SandboxSpec) -> Sandbox:
         """A running sandbox."""
-        opened = sandbox.open_sandbox(self._settings, self._home, spec)
+        opened = sandboxes.open_sandbox(self._settings, self._home, spec)
         return opened.model_copy(update={"engine": self.name})
 
-    def cool(self, opened: Sandbox) -> None:
+    def cool(self, sandbox: Sandbox) -> None:
         """Stop it."""
-        sandbox.cool(opened)
+        sandboxes.cool(sandbox)
 
-    def discard(self, opened: Sandbox) -> None:
+    def discard(self, sandbox: Sandbox) -> None:
         """Delete it."""
-        sandbox.discard(opened)
+        sandboxes.discard(sandbox)
+
+    # ---- loading ----
+
+    def load(
+        self, sandbox: Sandbox, stream: Iterable[bytes], form: tuple[Format, Compression], watch: ports.Watch
+    ) -> Loaded:
+        """Bytes become a database."""
+        return load.load(self._settings, self._home, sandbox, stream, form, watch)
+
+    def witness(self, sandbox: Sandbox, loaded: Loaded) -> list[Check]:
+        """What the stream announced against what is there."""
+        return witness.witness(self._settings, self._home, sandbox, loaded)
 
     # ---- description ----
 
@@ -95,6 +112,44 @@ class MariaDB:
         """A look into a table."""
         return query.peek(self._live, where, table, condition, most)
 
+    def count(self, where: Where, table: str, condition: str) -> int:
+        """How many rows."""
+        return query.count(self._live, where, table, condition)
+
+    # ---- exchange ----
+
+    def preflight(self, order: ExchangeOrder) -> list[Finding]:
+        """What speaks against it."""
+        return exchange.preflight(self._live, order)
+
+    def promote(self, order: ExchangeOrder, watch: ports.Watch) -> Promoted:
+        """Beside live, and proven there."""
+        return exchange.promote(self._live, order, watch)
+
+    def exchange(self, order: ExchangeOrder, promoted: Promoted, watch: ports.Watch) -> Exchanged:
+        """One step."""
+        return exchange.exchange(self._live, order, promoted, watch)
+
+    def undo(self, exchanged: Exchanged, order_id: str, policy_dead_man_s: float, watch: ports.Watch) -> Exchanged:
+        """One step back."""
+        return exchange.undo(self._live, exchanged, order_id, policy_dead_man_s, watch)
+
+    def settle(self) -> list[Settled]:
+        """What somebody left behind."""
+        return exchange.settle(self._live)
+
+    def outcome(self, order_id: str) -> Exchanged | None:
+        """How one exchange ended."""
+        return exchange.outcome(self._live, order_id)
+
+    def drop_holding(self, order_id: str) -> None:
+        """The copy that was not needed."""
+        exchange.drop_holding(self._live, order_id)
+
+    def retire(self, exchanged: Exchanged) -> None:
+        """The undo copy, for good."""
+        exchange.retire(self._live, exchanged)
+
     # ---- capture ----
 
     def capture(self, schema_name: str, out: BinaryIO, watch: ports.Watch) -> Contents:
@@ -107,3 +162,6 @@ class MariaDB:
 
 
 PROVIDER = MariaDB
+
+_conforms: type[ports.Engine] = MariaDB
+"""The type checker compares every method with the port."""
