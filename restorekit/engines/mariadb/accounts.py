@@ -34,3 +34,17 @@ def stand_in(session: "Connection[Any]", schema: str, account: tuple[str, str]) 
     """A locked account under a definer's name; reading the schema is all it can do (views need that much)."""
     rows(session, "CREATE USER IF NOT EXISTS %s@%s ACCOUNT LOCK", account)
     rows(session, f"GRANT {_READS} ON {schema_pattern(schema).replace('%', '%%')}.* TO %s@%s", account)
+
+
+def without_definer(session: "Connection[Any]", schema: str) -> list[str]:
+    """One sentence if objects of the schema ended up with the load account as their definer."""
+    found = rows(
+        session,
+        "SELECT COUNT(*) FROM (SELECT definer FROM information_schema.views WHERE table_schema=%s "
+        "UNION ALL SELECT definer FROM information_schema.triggers WHERE trigger_schema=%s "
+        "UNION ALL SELECT definer FROM information_schema.routines WHERE routine_schema=%s "
+        "UNION ALL SELECT definer FROM information_schema.events WHERE event_schema=%s) x WHERE definer=%s",
+        (schema,) * 4 + (f"{LOADER}@localhost",),
+    )
+    count = int(found[0][0])
+    return [f"{LOADER}@localhost stands in for {count} objects without a definer"] if count else []

@@ -18,7 +18,7 @@ from restorekit.engines.mariadb.connect import one
 from restorekit.errors import DiskFull
 from restorekit.ports import Watch
 
-Job = Callable[["Connection[Any]"], None]
+Job = Callable[["Connection[Any]"], object]
 _POLL_S = 0.2
 RESERVE = 32 << 20
 """Bytes that stay free: a MyISAM table on a full disk does not fail, it waits."""
@@ -35,7 +35,7 @@ class Crew:
         self._ids: dict[int, int] = {}
         self._size = size
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="load")
-        self._busy: dict[Future[None], Connection[Any]] = {}
+        self._busy: dict[Future[object], Connection[Any]] = {}
 
     def __enter__(self) -> Self:
         try:

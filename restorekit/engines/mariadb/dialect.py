@@ -49,6 +49,7 @@ class Dialect:
     """Watches a dump go by. `facts` is what becomes `Loaded.dialect`."""
 
     syntax: Syntax
+    codec: str = "utf-8"
     facts: dict[str, str] = field(default_factory=dict)
     announced: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
@@ -74,7 +75,7 @@ class Dialect:
                 self.facts["moment"] = f"{found.group(1).decode()}T{found.group(2).decode():0>8}"
         elif found := _ANNOUNCED.match(text):
             name = found.group(1) or found.group(2)
-            self.announced.add(name.replace(b"``", b"`").decode("utf-8", "replace"))
+            self.announced.add(name.replace(b"``", b"`").decode(self.codec, "replace"))
         else:
             self._header(text)
 

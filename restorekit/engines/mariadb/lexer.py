@@ -113,8 +113,11 @@ _TOKENS = re.compile(
 )
 
 
-def code(text: bytes, *, keep_strings: bool = False) -> bytes:
-    """What the server would execute: comments gone, conditional comments unwrapped or gone, strings emptied."""
+def code(text: bytes, *, keep_strings: bool = False, ansi: bool = False) -> bytes:
+    """What the server would execute: comments gone, conditional comments unwrapped or gone, strings emptied.
+
+    With `ansi` (ANSI_QUOTES) text in double quotes is a name.
+    """
     out: list[bytes] = []
     at = 0
     while found := _TOKENS.search(text, at):
@@ -122,7 +125,7 @@ def code(text: bytes, *, keep_strings: bool = False) -> bytes:
         at = found.end()
         literal, name, comment, mariadb, version, close = found.groups()
         if literal is not None:
-            out.append(literal if keep_strings else b"''")
+            out.append(literal if keep_strings or (ansi and literal[:1] == b'"') else b"''")
         elif name is not None:
             out.append(name)
         elif comment is not None or close is not None or _executed(mariadb, version):

@@ -16,14 +16,14 @@ import pymysql
 from pymysql.connections import Connection
 
 from restorekit.crashpoint import here
-from restorekit.engines.mariadb.accounts import LOADER, let_in, shut_out, stand_in
+from restorekit.engines.mariadb.accounts import LOADER, let_in, shut_out, stand_in, without_definer
 from restorekit.engines.mariadb.collations import translated
 from restorekit.engines.mariadb.connect import Settings, one, quoted, rows
 from restorekit.engines.mariadb.crew import Crew, Job
 from restorekit.engines.mariadb.defer import Arranger, Build
 from restorekit.engines.mariadb.dialect import Dialect
 from restorekit.engines.mariadb.lexer import code
-from restorekit.engines.mariadb.refusals import meaning, place, refusal, warnings_of
+from restorekit.engines.mariadb.refusals import enum_columns, meaning, place, refusal, warnings_of
 from restorekit.engines.mariadb.rowsum import RAW, RowSum, row_texts
 from restorekit.engines.mariadb.sandbox import Marker, admin, running_marker
 from restorekit.engines.mariadb.screen import Action, Judged, Screen
@@ -38,6 +38,7 @@ from restorekit.model.staged import Sandbox
 from restorekit.ports import Watch
 
 _DEADLOCK = 1213
+_TRUNCATED = 1265
 _TRIES = 5
 _READING_MODES = ("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES")
 
@@ -176,9 +177,7 @@ class _Load:
     def _watch_dialect(self, judged: Judged) -> None:
         head = judged.statement.insert
         if judged.action is Action.SESSION:
-            self.dialect.session(code(judged.statement.text, keep_strings=True))
-            if self.screen.session.charset:
-                self.dialect.facts.setdefault("charset", self.screen.session.charset)
+            self._follow_session(judged)
         elif judged.action is Action.ROWS and head is not None:
             table = self.tables.setdefault(judged.name, _Table())
             self.dialect.rows(head, judged.statement.text, first=not table.rows.rows)
@@ -188,6 +187,16 @@ class _Load:
             self._follow_table(judged)
         else:
             self.dialect.content()
+
+    def _follow_session(self, judged: Judged) -> None:
+        known = "producer" in self.dialect.facts
+        self.dialect.session(code(judged.statement.text, keep_strings=True))
+        self.dialect.codec = self.screen.session.codec
+        if self.screen.session.charset:
+            self.dialect.facts.setdefault("charset", self.screen.session.charset)
+        if not known and self.syntax.trusted:
+            # With --compact the dump's own mode is missing: 0 in a counter would become the next number.
+            self.crew.everywhere(lambda connection: connection.query("SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO'"))
 
     def _follow_table(self, judged: Judged) -> None:
         if judged.verb == "CREATE" and "TEMPORARY" not in judged.code[:40].decode("ascii", "replace").upper():
@@ -213,8 +222,6 @@ class _Load:
             self.tables[judged.name].why_not = "rows come from a query"
         if judged.definer is not None:
             self._stand_in(*judged.definer)
-        elif judged.verb == "CREATE" and judged.kind in ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT"):
-            self.definers[f"{LOADER}@localhost (stands for objects without a definer)"] = None
         text, notes = translated(judged.statement.text)
         if not notes:
             return judged
@@ -315,13 +322,17 @@ class _Load:
             dropped=tuple(self.screen.dropped),
             translated=tuple(self.translations),
             warnings=tuple(self._warning_sentences()),
-            definers=tuple(self.definers),
+            definers=(*self.definers, *without_definer(self.session, self.marker.schema_name)),
             manifest=self.dialect.contents(),
         )
 
     def _warning_sentences(self) -> Iterator[str]:
+        # The empty text of an ENUM's invalid value comes back as just that, with a warning each time.
+        enums = enum_columns(self.session, self.marker.schema_name) if self._warnings else frozenset()
         for name, counts in sorted(self._warnings.items()):
             for (number, column), count in sorted(counts.items()):
+                if number == _TRUNCATED and (name, column) in enums:
+                    continue
                 where = f"{name}.{column}" if column else name or "the schema"
                 yield f"{where}: {count} times {meaning(number)} (warning {number})"
 

@@ -8,7 +8,9 @@ import re
 from typing import Any
 
 import pymysql
+from pymysql.connections import Connection
 
+from restorekit.engines.mariadb.connect import rows
 from restorekit.engines.mariadb.screen import Judged
 from restorekit.errors import DiskFull, DumpRefused, EngineUnavailable, LoadFailed, RestorekitError
 
@@ -42,6 +44,7 @@ _MEANING = {
     4025: "a CHECK constraint that does not hold",
 }
 _HARMLESS_WARNINGS = frozenset({1051, 1287, 1305, 1618, 1681, 1831, 1906, 1050, 1007, 1008, 1360, 4145, 1539, 1280})
+_ASLEEP = "Event scheduler is switched off"
 _KEY = re.compile(r"for key '([\w.$ -]+)'$")
 _COLUMN = re.compile(r"(?:column [`']?(?:`?[\w$ -]+`?\.)*`?([\w$ -]+)[`'] at row \d+)$")
 
@@ -89,9 +92,15 @@ def warnings_of(found: tuple[Any, ...]) -> dict[tuple[int, str], int]:
     """Counts per (number, column) of the warnings that matter, from SHOW WARNINGS."""
     counts: dict[tuple[int, str], int] = {}
     for level, number, text in found:
-        if level == "Note" or number in _HARMLESS_WARNINGS:
+        if level == "Note" or number in _HARMLESS_WARNINGS or str(text).startswith(_ASLEEP):
             continue
         column = _COLUMN.search(str(text))
         key = (int(number), column.group(1) if column else "")
         counts[key] = counts.get(key, 0) + 1
     return counts
+
+
+def enum_columns(session: "Connection[Any]", schema: str) -> frozenset[tuple[str, str]]:
+    """(table, column) of every ENUM."""
+    sql = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema=%s AND data_type='enum'"
+    return frozenset((str(table), str(column)) for table, column in rows(session, sql, (schema,)))

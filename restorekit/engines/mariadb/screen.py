@@ -17,7 +17,7 @@ from restorekit.errors import DumpRefused
 _NAME = rb"(?:`((?:[^`]|``)+)`|\"([^\"]+)\"|([\w$\x80-\xff]+))"
 _QUALIFIED = _NAME + rb"(?:\s*\.\s*" + _NAME + rb")?"
 _DATABASE = re.compile(
-    rb"(USE|(?:CREATE|DROP|ALTER) (?:DATABASE|SCHEMA))(?: IF (?:NOT )?EXISTS)?\s*" + _NAME, re.IGNORECASE
+    rb"(USE|(?:CREATE|DROP|ALTER)\s+(?:DATABASE|SCHEMA))(?:\s+IF\s+(?:NOT\s+)?EXISTS)?\s*" + _NAME, re.IGNORECASE
 )
 _OBJECT = re.compile(
     rb"(CREATE|DROP|ALTER|TRUNCATE)\s+(?:OR\s+REPLACE\s+)?(?:ALGORITHM\s*=\s*\w+\s+)?(?:DEFINER\s*=\s*\S+(?:\s*@\s*\S+)?\s+)?"
@@ -96,7 +96,7 @@ class Screen:
             if b"load_file" in statement.text.lower() and _FORBIDDEN.search(code(statement.text)):
                 self._refuse(statement, "LOAD_FILE", "it reads files of the server")
             return Judged(Action.ROWS, statement, verb="INSERT", name=self._text(head.table))
-        text = code(statement.text)
+        text = code(statement.text, ansi=self.session.ansi)
         if not text or _QUIET.match(text):
             return Judged(Action.DROP, statement, text)
         if text[:4].upper() in (b"SET ", b"SET\t", b"SET\n", b"SET@"):

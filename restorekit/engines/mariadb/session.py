@@ -50,6 +50,11 @@ class Session:
         """False where a backslash in a string is a letter."""
         return "NO_BACKSLASH_ESCAPES" not in self._values.get(_MODE, "").upper()
 
+    @property
+    def ansi(self) -> bool:
+        """True where text in double quotes is a name."""
+        return "ANSI" in self._values.get(_MODE, "").upper()
+
 
 def _plain(name: bytes) -> str:
     """`@@session.SQL_MODE` and `SQL_MODE` are one variable, `@x` is another."""
