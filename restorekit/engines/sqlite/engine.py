@@ -154,6 +154,10 @@ class SQLite:
         """Finish or take back what a dead process left."""
         return exchange.settle(self._places)
 
+    def outcome(self, order_id: str) -> Exchanged | None:
+        """How one exchange ended."""
+        return exchange.outcome(self._places, order_id)
+
     def drop_holding(self, order_id: str) -> None:
         """Remove the copy beside live."""
         exchange.drop_holding(self._places, order_id)

@@ -94,6 +94,15 @@ def settle(places: Places) -> list[Settled]:
     return settled
 
 
+def outcome(places: Places, order_id: str) -> Exchanged | None:
+    """How that exchange ended, settled if it was not; None if live is as before. Raises EngineUnavailable."""
+    try:
+        with journal.working_on(places, order_id), connect.explained(f"the exchange {order_id}"):
+            return _resume(places, order_id)
+    except (UnknownName, ProofFailed):
+        return None
+
+
 def drop_holding(places: Places, order_id: str) -> None:
     """Remove the holding copy, unless an exchange is under way that still needs it."""
     record = journal.read(places, order_id)

@@ -10,10 +10,11 @@ from restorekit import crashpoint
 from restorekit.engines.sqlite import connect, journal, schema
 from restorekit.engines.sqlite.connect import quoted
 from restorekit.engines.sqlite.contents import describe
+from restorekit.engines.sqlite.gate import lock
 from restorekit.engines.sqlite.journal import Record
 from restorekit.engines.sqlite.places import Places, remove_database
 from restorekit.engines.sqlite.schema import MARKER
-from restorekit.errors import EngineUnavailable
+from restorekit.errors import EngineUnavailable, GateTimeout
 from restorekit.model.contents import Contents, TableContents
 from restorekit.model.exchange import Exchanged, SlippedTable
 
@@ -129,14 +130,14 @@ def _marks(connection: sqlite3.Connection) -> set[str]:
 
 def _unmark(places: Places, record: Record) -> None:
     """Take our table out of live; writers may have to wait for it, and it for them."""
-    with connect.writer(places.live(record.target), _UNMARK_WAIT_S) as live:
+    with connect.writer(places.live(record.target)) as live:
         try:
-            live.execute("BEGIN IMMEDIATE")
+            lock(live, "BEGIN IMMEDIATE", _UNMARK_WAIT_S)
             if record.order_id in _marks(live):
                 live.execute(f"DROP TABLE {MARKER}")
-            live.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+            lock(live, "COMMIT", _UNMARK_WAIT_S)
+        except GateTimeout:
             raise EngineUnavailable(
-                f"{record.target} was exchanged, but is locked by another program ({connect.safe_text(error)})",
+                f"{record.target} was exchanged, but is locked by another program",
                 hint="Run the same command again: it finishes what is left and changes nothing else.",
             ) from None

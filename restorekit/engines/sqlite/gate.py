@@ -6,8 +6,7 @@ No dead-man is needed.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from restorekit import crashpoint
 from restorekit.engines.sqlite import connect
 from restorekit.engines.sqlite.places import flush, remove_database
 from restorekit.errors import GateTimeout, PreflightRefused
+
+_RETRY_S = 0.001
 
 
 @dataclass(frozen=True)
@@ -56,30 +57,36 @@ class Held:
 
 
 class UndoCopy:
-    """The whole of live in a file of its own: made ahead of the gate, and again under it only if live has moved.
+    """The whole of live in a file of its own, forced to the medium before the exchange goes on.
 
-    `source` is a connection to live. Its `data_version` says whether anybody else has committed since.
+    In WAL nobody waits for a reader: the copy is made ahead of the gate, and again under it only if live has moved
+    (the connection's `data_version` tells). In rollback mode a copy holds writers up wherever it is made: it is made
+    once, under the gate, and its speed is measured on the holding copy.
     """
 
     def __init__(self, source: sqlite3.Connection, job: Job) -> None:
+        """`source` is a connection to live that stays open until the exchange is over."""
         self._source = source
         self._job = job
+        self._wal = connect.pragma(source, "journal_mode") == "wal"
         self._version: int | None = None
-        self.seconds = 0.0
 
     def ahead(self) -> None:
-        """Copy while writers go on; raises what `inspect` raises, before any gate."""
-        self._version = self._now()
-        self._make()
-
-    @property
-    def moved(self) -> bool:
-        """True if live has changed since the copy."""
-        return self._now() != self._version
+        """Before the gate: copy or measure. Raises what `inspect` raises, and PreflightRefused over budget."""
+        began = time.monotonic()
+        if self._wal:
+            self._version = self._now()
+            self._make()
+        else:
+            with connect.frozen(self._job.hold) as new:
+                plain_copy(new, self._job.undo)
+        copied = max(1, self._job.undo.stat().st_size)
+        again = self._live_size() if self._version is None or self._now() != self._version else 0
+        self._within_budget((time.monotonic() - began) * (self._job.hold.stat().st_size + again) / copied)
 
     def under_gate(self, held: Held) -> None:
         """The copy is live, forced to the medium and recorded, when this returns."""
-        if self.moved:
+        if self._version is None or self._now() != self._version:
             self._make(held)
         crashpoint.here("sqlite.exchange.undo_copied")
         self._job.gated()
@@ -88,12 +95,21 @@ class UndoCopy:
     def _now(self) -> int:
         return int(connect.pragma(self._source, "data_version"))
 
+    def _live_size(self) -> int:
+        return int(connect.pragma(self._source, "page_count")) * int(connect.pragma(self._source, "page_size"))
+
     def _make(self, held: Held | None = None) -> None:
-        began = time.monotonic()
         plain_copy(self._source, self._job.undo, (lambda _done, _total: held.check()) if held else None)
         if self._job.inspect is not None:
             self._job.inspect(self._job.undo)
-        self.seconds = time.monotonic() - began
+
+    def _within_budget(self, predicted: float) -> None:
+        if predicted > self._job.gate_max_s:
+            raise PreflightRefused(
+                f"writers would be held for about {predicted:.1f} s, {self._job.gate_max_s:g} s are allowed; "
+                "live is untouched",
+                hint="Allow a longer `gate_max` in the playbook, restore single tables, or choose a quieter time.",
+            )
 
 
 def plain_copy(source: sqlite3.Connection, path: Path, step: Callable[[int, int], None] | None = None) -> None:
@@ -124,7 +140,6 @@ def _pages_wal(job: Job) -> float:
     with connect.frozen(job.hold) as new, connect.reader(job.live) as old, connect.writer(job.live, 0) as live:
         undo = UndoCopy(old, job)
         undo.ahead()
-        within_budget(job, undo)
         deadline = time.monotonic() + job.lock_wait_s
         held: Held | None = None
 
@@ -140,7 +155,7 @@ def _pages_wal(job: Job) -> float:
             elif time.monotonic() > deadline:  # Python's backup would try for ever
                 raise busy(job.lock_wait_s)
 
-        new.backup(live, pages=_bite(new), progress=step, sleep=0.005)
+        new.backup(live, pages=_bite(new), progress=step, sleep=_RETRY_S)
         assert held is not None
         return held.seconds
 
@@ -150,10 +165,8 @@ def _pages_rollback(job: Job) -> float:
     with connect.frozen(job.hold) as new, connect.writer(job.live, job.lock_wait_s) as live:
         undo = UndoCopy(live, job)
         undo.ahead()
-        within_budget(job, undo)
         live.execute("PRAGMA locking_mode=EXCLUSIVE")
-        with waiting(job.lock_wait_s):
-            live.execute("BEGIN EXCLUSIVE")
+        lock(live, "BEGIN EXCLUSIVE", job.lock_wait_s)
         held = Held(job)
         live.execute("COMMIT")  # the transaction ends (a backup would refuse it), the file lock stays
         undo.under_gate(held)
@@ -166,29 +179,24 @@ def _pages_rollback(job: Job) -> float:
         return held.seconds
 
 
-def within_budget(job: Job, undo: UndoCopy) -> None:
-    """Refuse before any gate what is predicted to hold writers for too long, from the speed just measured.
+def lock(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
+    """Run a statement that takes a lock, trying for `seconds`; raises GateTimeout.
 
-    Writing the new side costs about what copying the old one did; a live that keeps moving is copied again.
+    Tried every millisecond: SQLite's own waiting pauses ever longer, and starves beside a writer that never rests.
     """
-    size = max(1, job.undo.stat().st_size)
-    predicted = undo.seconds * job.hold.stat().st_size / size + (undo.seconds if undo.moved else 0)
-    if predicted > job.gate_max_s:
-        raise PreflightRefused(
-            f"writers would be held for about {predicted:.1f} s, {job.gate_max_s:g} s are allowed; live is untouched",
-            hint="Allow a longer `gate_max` in the playbook, restore single tables, or choose a quieter time.",
-        )
-
-
-@contextmanager
-def waiting(seconds: float) -> Iterator[None]:
-    """A lock that is not to be had inside becomes GateTimeout."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if connect.primary(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise busy(seconds) from None
-        raise
+    end = time.monotonic() + seconds
+    connection.execute("PRAGMA busy_timeout=0")
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if connect.primary(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() > end:
+                raise busy(seconds) from None
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def busy(seconds: float) -> GateTimeout:

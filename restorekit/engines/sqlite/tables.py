@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from restorekit.engines.sqlite import connect, schema
 from restorekit.engines.sqlite.connect import literal, quoted
-from restorekit.engines.sqlite.gate import Held, Job, UndoCopy, waiting, within_budget
+from restorekit.engines.sqlite.gate import Held, Job, UndoCopy, lock
 from restorekit.engines.sqlite.schema import MARKER, Table, Thing
 from restorekit.errors import ProofFailed
 from restorekit.model.difference import TableAction
@@ -24,9 +24,7 @@ def by_tables(job: Job, actions: Sequence[TableAction], *, objects: bool) -> flo
         live.execute(f"ATTACH {literal(connect.uri(job.hold, 'mode=ro&immutable=1'))} AS {_NEW}")
         undo = UndoCopy(old, job)
         undo.ahead()
-        within_budget(job, undo)
-        with waiting(job.lock_wait_s):
-            live.execute("BEGIN IMMEDIATE")
+        lock(live, "BEGIN IMMEDIATE", job.lock_wait_s)
         held = Held(job)
         try:
             undo.under_gate(held)
@@ -35,8 +33,7 @@ def by_tables(job: Job, actions: Sequence[TableAction], *, objects: bool) -> flo
             live.execute(f"CREATE TABLE {MARKER} (id TEXT NOT NULL)")
             live.execute(f"INSERT INTO {MARKER} VALUES (?)", (job.order_id,))
             live.set_progress_handler(None, 0)
-            with waiting(job.lock_wait_s):
-                live.execute("COMMIT")
+            lock(live, "COMMIT", job.lock_wait_s)
         except BaseException as error:
             if live.in_transaction:
                 live.execute("ROLLBACK")
