@@ -247,6 +247,22 @@ def test_a_tagged_snapshot_is_the_same_backup(lab: Lab):
     assert delivered(source, scan.points[0]) == dump(10)
 
 
+def test_a_backup_under_two_ids_is_one_point_until_both_are_gone(lab: Lab):
+    lab.back_up("shop", dump(10))
+    source = lab.source()
+    first = only(source, "shop")
+    kept = lab.repository.snapshot_file(lab.snapshots["shop"]).read_bytes()
+    lab.repository.run("tag", "--add", "keep", lab.snapshots["shop"])
+    (twin,) = lab.repository.ids()
+    lab.repository.snapshot_file(lab.snapshots["shop"]).write_bytes(kept)  # now it is there under both
+    second = only(source, "shop", [first])
+    assert (second.id, second.locator["snapshot"]) == (first.id, twin)
+    assert source.scan([second]).points == ()
+    lab.repository.snapshot_file(twin).unlink()
+    third = only(source, "shop", [second])
+    assert (third.id, third.state, third.locator) == (first.id, PointState.USABLE, first.locator)
+
+
 def test_only_snapshots_with_all_tags(lab: Lab):
     lab.repository.stream("/db1/a.sql", b"a", None, "--tag", "db,nightly")
     lab.repository.stream("/db1/b.sql", b"b", None, "--tag", "db")

@@ -32,6 +32,11 @@ class Record(BaseModel):
     tags: list[str] | None = None
     original: str = ""
 
+    @property
+    def native(self) -> str:
+        """The id under which the backup was born: tagging or copying gives it another one."""
+        return self.original or self.id
+
 
 class Node(BaseModel):
     """A file in a snapshot. `mtime` is restic's text: nanoseconds matter when it is compared."""

@@ -110,7 +110,7 @@ class Maker:
         if not self._rules.names_engine(reading, record.hostname):
             locator["engine"] = "default"
         return RecoveryPoint(
-            id=point_id(self._source, record.original or record.id, node.path, str(database)),
+            id=point_id(self._source, record.native, node.path, str(database)),
             source=self._source,
             medium="restic",
             database=database,

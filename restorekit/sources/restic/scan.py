@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from restorekit.formats.naming import Rules
 from restorekit.model.point import PointState, RecoveryPoint, Scan
@@ -27,7 +28,7 @@ class Scanner:
         alive = [p for p in known if p.source == source and p.state != PointState.EXPIRED]
         settled = {p.locator["snapshot"] for p in alive if self._is_settled(p)} & here
         self._memory.keep(here)
-        new = sorted(here - settled - self._memory.barren)
+        new = sorted(here - settled - self._memory.barren - self._memory.twins(settled))
         if new:
             self._look(new)
             self._memory.write()
@@ -58,16 +59,17 @@ class Scanner:
         # What was forgotten since the listing is no damage; what is still there was skipped by restic with exit 0.
         for snapshot in sorted(lost & self._medium.ids()) if lost else ():
             why = f"restic cannot read the snapshot: {excerpt(said)}"
-            self._take(snapshot, self._maker.of_damaged(Record(id=snapshot, time=""), why))
+            lost_one = Record(id=snapshot, time="")
+            self._take(lost_one, self._maker.of_damaged(lost_one, why))
         wanted = [i for i, record in records.items() if self._concerns_us(record)]
         for snapshot in records.keys() - set(wanted):
-            self._take(snapshot, Found(()))
+            self._take(records[snapshot], Found(()))
         files, damaged = self._medium.files(wanted, self._globs())
         for snapshot, why in damaged.items():
             text = f"restic cannot read what lies in the snapshot: {why}"
-            self._take(snapshot, self._maker.of_damaged(records[snapshot], text))
+            self._take(records[snapshot], self._maker.of_damaged(records[snapshot], text))
         for snapshot, nodes in files.items():
-            self._take(snapshot, self._maker.of_snapshot(records[snapshot], nodes))
+            self._take(records[snapshot], self._maker.of_snapshot(records[snapshot], nodes))
 
     def _globs(self) -> list[str]:
         globs = {layout.glob for layout in self._rules.layouts}
@@ -78,10 +80,18 @@ class Scanner:
         only_manifest = record.paths and all(p.endswith(MANIFEST) for p in record.paths)
         return self._tags <= set(record.tags or ()) and not only_manifest
 
-    def _take(self, snapshot: str, found: Found) -> None:
+    def _take(self, record: Record, found: Found) -> None:
         self._points |= {p.id: p for p in found.points}
         self._problems += found.problems
-        self._memory.note(snapshot, len(found.points), found.strangers)
+        self._memory.note(record.id, _Seen(len(found.points), found.strangers, record.native))
+
+
+class _Seen(NamedTuple):
+    """What one snapshot held."""
+
+    points: int
+    strangers: int
+    native: str
 
 
 class Memory:
@@ -93,31 +103,36 @@ class Memory:
     def __init__(self, file: Path, rules: str) -> None:
         """Kept in `file`; what was seen under other `rules` is forgotten."""
         self._file, self._rules = file, rules
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, _Seen] = {}
         try:
             told = json.loads(file.read_bytes())
             if told["rules"] == rules:
-                self._seen = {i: (n, s) for i, (n, s) in told["seen"].items()}
+                self._seen = {i: _Seen(*seen) for i, seen in told["seen"].items()}
         except (OSError, ValueError, KeyError, TypeError):
             self._seen = {}
 
     @property
     def barren(self) -> set[str]:
         """Snapshots that hold no backup of ours."""
-        return {i for i, (points, _) in self._seen.items() if points == 0}
+        return {i for i, seen in self._seen.items() if seen.points == 0}
 
     @property
     def strangers(self) -> int:
         """How many files in all snapshots fit no layout."""
-        return sum(strangers for _, strangers in self._seen.values())
+        return sum(seen.strangers for seen in self._seen.values())
+
+    def twins(self, ids: set[str]) -> set[str]:
+        """Snapshots that are the same backups as `ids` under another name."""
+        natives = {self._seen[i].native for i in ids if i in self._seen}
+        return {i for i, seen in self._seen.items() if seen.native in natives}
 
     def keep(self, ids: set[str]) -> None:
         """Forget all others."""
         self._seen = {i: seen for i, seen in self._seen.items() if i in ids}
 
-    def note(self, snapshot: str, points: int, strangers: int) -> None:
+    def note(self, snapshot: str, seen: "_Seen") -> None:
         """Remember one."""
-        self._seen[snapshot] = (points, strangers)
+        self._seen[snapshot] = seen
 
     def write(self) -> None:
         """Store it whole or not at all."""
