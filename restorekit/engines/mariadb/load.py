@@ -195,8 +195,18 @@ class _Load:
         if self.screen.session.charset:
             self.dialect.facts.setdefault("charset", self.screen.session.charset)
         if not known and self.syntax.trusted:
-            # With --compact the dump's own mode is missing: 0 in a counter would become the next number.
-            self.crew.everywhere(lambda connection: connection.query("SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO'"))
+            self._fill_in_header(judged.code)
+
+    def _fill_in_header(self, code: bytes) -> None:
+        """With --compact a dump lacks its header; what mariadb-dump had set while writing it still holds."""
+        mode = "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO'"  # else 0 in a counter would become the next number
+        self.crew.everywhere(lambda connection: connection.query(mode))
+        if b"OLD_" not in code.upper():
+            self.crew.everywhere(lambda connection: connection.query("SET SESSION time_zone='+00:00'"))
+            self.dialect.facts["tz_utc"] = "assumed"
+            self.translations[
+                "the dump does not say its time zone (--compact): read as UTC, mariadb-dump's default"
+            ] = None
 
     def _follow_table(self, judged: Judged) -> None:
         if judged.verb == "CREATE" and "TEMPORARY" not in judged.code[:40].decode("ascii", "replace").upper():

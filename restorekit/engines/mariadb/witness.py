@@ -116,7 +116,10 @@ class _Witness:
             return
         marker = running_marker(self._sandbox)
         words = ["--no-create-info", "--skip-triggers", "--compact", "--skip-lock-tables", "--max-allowed-packet=1G"]
-        argv = [self._settings.dump, "--defaults-file={fd:login}", *words, *options, "--", marker.schema_name, *tables]
+        argv = [self._settings.dump, "--defaults-file={fd:login}", *words, *options, "--"]
+        # The tool reads names in the character set it is told to write.
+        codec = "utf-8" if "--default-character-set=utf8mb4" in options else self._codec
+        argv += [n.encode(codec, "replace").decode("utf-8", "surrogateescape") for n in (marker.schema_name, *tables)]
         with shell.start(shell.Spec(argv, secrets={"login": _login(marker)})) as process:
             try:
                 yield from _inserts(iter(lambda: process.stdout.read(_READ), b""), trusted=True)
@@ -142,7 +145,9 @@ class _Witness:
         try:
             yield from _inserts(spool.chunks(Path(self._sandbox.folder), name), trusted=trusted)
         except FileNotFoundError:
-            return
+            known = next(t.witness for t in self._loaded.tables if t.name == name)
+            if known is not None and known.rows:
+                raise NotComparable("the rows of the stream were not kept") from None
 
     def _wanted(self, name: str, columns: Sequence[Column]) -> frozenset[str]:
         """Columns that the stream's INSERTs name; all statements must name the same."""
