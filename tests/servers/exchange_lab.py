@@ -161,7 +161,7 @@ class Lab:
             "SELECT host, db, user, table_name, column_name, column_priv FROM mysql.columns_priv ORDER BY 1,2,3,4,5",
             "SELECT host, db, user, routine_name, routine_type, proc_priv FROM mysql.procs_priv ORDER BY 1, 2, 3, 4",
             "SELECT host, user, role FROM mysql.roles_mapping ORDER BY 1, 2, 3",
-            "SELECT host, user, priv FROM mysql.global_priv ORDER BY 1, 2",
+            "SELECT host, user, REPLACE(priv, ',\"account_locked\":false', '') FROM mysql.global_priv ORDER BY 1, 2",
         )
         return [row for sql in ask for row in self.server.rows(sql)]
 

@@ -8,9 +8,9 @@ on, `gate` holds writers back, `lease` keeps backups waiting, `deadman` and `set
 from restorekit.engines.mariadb.exchange.preflight import preflight
 from restorekit.engines.mariadb.exchange.promote import promote
 from restorekit.engines.mariadb.exchange.retire import drop_holding, retire
-from restorekit.engines.mariadb.exchange.run import exchange
+from restorekit.engines.mariadb.exchange.run import exchange, outcome
 from restorekit.engines.mariadb.exchange.settle import settle
 from restorekit.engines.mariadb.exchange.swap import CRASH_POINTS
 from restorekit.engines.mariadb.exchange.undo import undo
 
-__all__ = ["CRASH_POINTS", "drop_holding", "exchange", "preflight", "promote", "retire", "settle", "undo"]
+__all__ = ["CRASH_POINTS", "drop_holding", "exchange", "outcome", "preflight", "promote", "retire", "settle", "undo"]

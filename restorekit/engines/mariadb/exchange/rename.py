@@ -59,19 +59,25 @@ def happened(connection: "Connection[Any]", journal: Journal) -> bool:
     )
 
 
+def patience(connection: "Connection[Any]", lock_wait_s: float) -> None:
+    """How long statements of this session wait for a table: everybody who comes later waits behind them."""
+    rows(connection, "SET SESSION lock_wait_timeout=%s", [max(1, round(lock_wait_s))])
+
+
 def _rename(connection: "Connection[Any]", pairs: list[tuple[str, str, str]], lock_wait_s: float, target: str) -> None:
     if not pairs:
         return
     moves = ", ".join(f"{quoted(a)}.{quoted(t)} TO {quoted(b)}.{quoted(t)}" for a, b, t in pairs)
-    rows(connection, "SET SESSION lock_wait_timeout=%s", [max(1, round(lock_wait_s))])
+    patience(connection, lock_wait_s)
     try:
         # From here on the other data are live. The way back is the reverse statement; no row is copied or deleted.
         rows(connection, f"RENAME TABLE {moves}")
     except pymysql.err.Error as error:
-        raise _refused(error, target, lock_wait_s) from error
+        raise refused(error, target, lock_wait_s) from error
 
 
-def _refused(error: pymysql.err.Error, target: str, lock_wait_s: float) -> RestorekitError:
+def refused(error: pymysql.err.Error, target: str, lock_wait_s: float) -> RestorekitError:
+    """The error of ours for a server's while tables change places; the caller makes true that live is as before."""
     number = error.args[0]
     if number == _LOCKED:
         return GateTimeout(

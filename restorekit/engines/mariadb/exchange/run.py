@@ -60,6 +60,15 @@ def fenced(live: Live, order_id: str, work: Callable[["Connection[Any]"], Exchan
         return _aftermath(live, order_id, error)
 
 
+def outcome(live: Live, order_id: str) -> Exchanged | None:
+    """How that exchange ended, settled if it was not; None if live is as before. Raises EngineUnavailable."""
+    try:
+        with exclusive(live, order_id, wait_s=60) as session:
+            return _earlier(live, session, order_id)
+    except pymysql.err.Error as error:
+        raise translated(error, order_id) from error
+
+
 def _earlier(live: Live, session: "Connection[Any]", order_id: str) -> Exchanged | None:
     """The answer of an earlier run, settled now if it was left unfinished."""
     found = marker.read(session, order_id)

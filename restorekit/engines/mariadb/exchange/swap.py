@@ -70,7 +70,7 @@ def perform(
             take_back(session, journal)
             ended()
             if isinstance(error, pymysql.err.Error):
-                raise translated(error, journal.target) from error
+                raise rename.refused(error, journal.target, limits.lock_wait_s) from error
             raise
         here("mariadb.renamed")
         try:
@@ -83,6 +83,7 @@ def perform(
 
 
 def _move(session: "Connection[Any]", journal: Journal, lock_wait_s: float) -> None:
+    rename.patience(session, lock_wait_s)
     objects.drop(session, journal.target, journal.drop)
     here("mariadb.objects_dropped")
     if journal.create_target:

@@ -28,10 +28,12 @@ def held(live: Live, schema: str, tables: Sequence[str]) -> Iterator[Finding]:
         if not busy:
             return
         who = _holders(connection, schema)
+    if not who:  # one short statement after the other is no obstacle
+        return
     yield Finding(
         severity="wait",
         code="long_transaction",
-        text=f"{', '.join(busy[:10])} of {schema} is held by a transaction: {'; '.join(who) or 'unknown'}",
+        text=f"{', '.join(busy[:10])} of {schema} is held by a transaction: {'; '.join(who)}",
         hint="Let it end, or end it, then try again.",
     )
 
@@ -57,7 +59,8 @@ def _holders(connection: "Connection[Any]", schema: str) -> list[str]:
         connection,
         "SELECT t.trx_mysql_thread_id, p.user, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()) "
         "FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id=t.trx_mysql_thread_id "
-        "WHERE p.id<>CONNECTION_ID() ORDER BY p.db<=>%s DESC, t.trx_started LIMIT 5",
+        "WHERE p.id<>CONNECTION_ID() AND t.trx_started < NOW() - INTERVAL 1 SECOND "
+        "ORDER BY p.db<=>%s DESC, t.trx_started LIMIT 5",
         [schema],
     )
     who = [f"connection {number} of {user}, for {age} s" for number, user, age in open_ones]
