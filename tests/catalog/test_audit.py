@@ -173,6 +173,11 @@ class TestExport:
             with pytest.raises(AuditBroken):
                 verify_export(edited.split("\n"), log.audit_head())
 
+    def test_a_space_is_seen_although_json_does_not_care(self, log):
+        lines = list(log.audit_export())
+        with pytest.raises(AuditBroken, match="entry 2 was changed"):
+            verify_export([lines[0], lines[1].replace(":", ": ", 1), *lines[2:]])
+
     def test_a_cut_export_is_seen_with_a_receipt(self, log):
         lines = list(log.audit_export())[:4]
         assert verify_export(lines)[1] == 4
@@ -224,6 +229,16 @@ class TestReading:
         run_id = store.request(request(), (), act(), nothing)
         store.ask_cancel(run_id, act("cancel"), nothing)
         assert {(e.act.restore_id, e.act.database) for e in store.audit_entries()} == {(run_id, str(DB))}
+
+    def test_a_reader_sees_one_moment_however_long_it_reads(self, store):
+        store.audit(act())
+        reading = store.audit_export()
+        first = next(reading)
+        other = open_store(store.engine.url.render_as_string(hide_password=False))
+        other.audit(act())
+        other.close()
+        assert verify_export([first, *reading])[1] == 1
+        assert store.audit_verify() == 2
 
     def test_many_writers_leave_one_chain_without_gaps(self, store):
         done, failed = at_once(8, lambda _: [store.audit(act(caller=f"p{n}")) for n in range(5)])

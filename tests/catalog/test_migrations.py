@@ -1,11 +1,14 @@
 """Tables as migrations make them are the tables the code means, on both kinds of database, whoever opens first."""
 
+import fcntl
 import os
 import re
 import signal
 import stat
 import subprocess
 import sys
+import threading
+import traceback
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -180,6 +183,18 @@ class TestSqlite:
                 assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000}
         store.close()
 
+    def test_openers_wait_for_each_other(self, sqlite_url, tmp_path):
+        """Without that, 5 of 450 first openings at once failed: SQLite does not wait when it switches to WAL."""
+        opened = threading.Event()
+        opener = threading.Thread(target=lambda: (open_store(sqlite_url).close(), opened.set()))
+        folder = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        opener.start()
+        assert not opened.wait(0.3)
+        os.close(folder)
+        assert opened.wait(30)
+        opener.join()
+
     def test_a_file_that_is_no_database_is_said_to_be_none(self, tmp_path):
         (tmp_path / "state.db").write_text("something else, and long enough to be read as a header of a database file")
         with pytest.raises(RestorekitError, match="file is not a database") as error:
@@ -206,6 +221,14 @@ class TestSqlite:
         (tmp_path / "file").touch()
         with pytest.raises(ConfigError, match="cannot be used"):
             open_store(f"sqlite:///{tmp_path}/file/state.db")
+
+    def test_a_traceback_shows_no_value(self, sqlite_url):
+        store = open_store(sqlite_url)
+        bad, number = text("INSERT INTO rk_persons VALUES (NULL, :name)"), 7
+        with pytest.raises(RestorekitError) as error:
+            store.request(request(), (), act(), lambda c, _: c.execute(bad, {"name": f"canary-{number}"}))
+        assert "canary-7" not in "".join(traceback.format_exception(error.value.__cause__))
+        store.close()
 
 
 class TestErrors:

@@ -174,7 +174,8 @@ class Owners:
     def test_a_moved_database_keeps_its_points_and_gets_none_of_its_successor(self, store):
         old = DatabaseId(engine="db3", name="acme")
         mine, theirs = point("mine", database=old, at=NOON - DAY), point("theirs", database=old, at=NOON + DAY)
-        store.record_scan(scan(mine, theirs, point("here", at=NOON + DAY)))
+        nobodys = point("nobodys", database=old, at=NOON + timedelta(minutes=30))
+        store.record_scan(scan(mine, nobodys, theirs, point("here", at=NOON + DAY)))
         store.record_lineage(Lineage(database=old, owner="a", since=NOON - 9 * DAY))
         store.record_lineage(Lineage(database=DB, owner="a", since=NOON, moved_from=old))
         store.record_lineage(Lineage(database=old, owner="b", since=NOON + timedelta(hours=1)))
@@ -191,6 +192,20 @@ class Owners:
         store.record_lineage(Lineage(database=second, owner="a", since=NOON - 4 * DAY, moved_from=first))
         store.record_lineage(Lineage(database=first, owner="a", since=NOON - 2 * DAY, moved_from=second))
         assert ids(store.points_for(first, "a", NOON)) == ["three", "two", "one"]
+
+    def test_a_chain_of_names_is_followed_to_its_beginning(self, store):
+        names = [DatabaseId(engine=f"db{number}", name="x") for number in range(4)]
+        store.record_scan(scan(*(point(f"p{n}", at=NOON + n * DAY, database=name) for n, name in enumerate(names))))
+        for number, name in enumerate(names):
+            before = names[number - 1] if number else None
+            store.record_lineage(Lineage(database=name, owner="a", since=NOON + number * DAY, moved_from=before))
+        assert ids(store.points_for(names[3], "a", NOON + 9 * DAY)) == ["p3", "p2", "p1", "p0"]
+
+    def test_names_that_changed_places_do_not_turn_in_circles(self, store):
+        store.record_scan(scan(point("a"), point("b", database=OTHER)))
+        store.record_lineage(Lineage(database=DB, owner="a", since=EARLIER, moved_from=OTHER))
+        store.record_lineage(Lineage(database=OTHER, owner="a", since=EARLIER, moved_from=DB))
+        assert ids(store.points_for(DB, "a", NOON)) == ["a"]
 
     def test_an_old_name_of_which_nothing_else_is_known_counts_up_to_the_move(self, store):
         old = DatabaseId(engine="db3", name="acme")
