@@ -23,8 +23,6 @@ from typing import Any, Self
 import pymysql
 import pytest
 
-from restorekit.model.home import Home
-
 ROOT = Path(__file__).resolve().parents[2]
 OS_USER = "mysql"
 
@@ -224,24 +222,6 @@ class LiveServer:
         """The Chinook sample database under that name."""
         text = shared_data("Chinook_MySql.sql").read_bytes()
         self.script(b"SET autocommit=0;" + text.replace(b"`Chinook`", f"`{schema}`".encode()) + b"COMMIT;")
-
-
-class Unwatched:
-    """Nobody looks and nobody cancels."""
-
-    def progress(self, phase: str, done: int, total: int | None, unit: str = "bytes") -> None:
-        pass
-
-    def check(self) -> None:
-        pass
-
-
-@pytest.fixture(scope="session")
-def mariadb_home() -> Iterator[Home]:
-    """A home whose folders the server's user may enter (pytest's own folders are closed to it)."""
-    folder = server_folder("rk-home-")
-    yield Home(staging=folder / "staging", cache=folder / "cache", base=folder, timezone="Europe/Berlin")
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
