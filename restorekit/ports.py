@@ -205,6 +205,13 @@ class Exchanging(Protocol):
         """Finish or take back every unfinished exchange, reopen gates. Called at each worker start. Idempotent."""
         ...
 
+    def outcome(self, order_id: str) -> Exchanged | None:
+        """How that exchange ended: what it did, or None if live is as before. Unfinished, it is settled first.
+
+        Safe to repeat, always with the same answer. Raises EngineUnavailable: then nobody can say.
+        """
+        ...
+
     def drop_holding(self, order_id: str) -> None:
         """Remove the holding copy of an order that was not exchanged. Idempotent; never touches undo copies."""
         ...

@@ -19,6 +19,7 @@ from restorekit.settings import Settings, load
 from restorekit.workflow import durable, restore
 from restorekit.workflow.house import House
 from restorekit.workflow.locks import seat_taken
+from restorekit.workflow.work import Work
 
 
 class SystemClock:
@@ -54,12 +55,11 @@ class Service:
         return seat_taken(self.store.engine, self.settings.host, self.locks)
 
     def _start(self) -> durable.Worker | None:
-        work = durable.Work(recipes=restore.recipes(self.house), failed=self._failed, stopping=self.house.stopping)
+        work = Work(
+            recipes=restore.recipes(self.house), failed=self._failed, first=self._settle, stopping=self.house.stopping
+        )
         self.locks.mkdir(parents=True, exist_ok=True)
-        worker = durable.Worker.try_start(self.store.engine, self.settings.host, work, self.locks)
-        if worker is not None:
-            self._settle()
-        return worker
+        return durable.Worker.try_start(self.store.engine, self.settings.host, work, self.locks)
 
     def _settle(self) -> None:
         """Whoever starts as worker first finishes or takes back what a dead one left half done on live."""
@@ -75,9 +75,13 @@ class Service:
     def _failed(self, run_id: str, failure: Failure) -> None:
         """The last resort, for a recipe that could not end its run itself."""
         run = self.house.catalog.run(run_id)
-        if run.state in ACTIVE:
-            act = self.house.act("failed", run_id, str(run.request.target), code=failure.code)
-            self.house.catalog.advance(run_id, State.FAILED, failure=failure, act=act)
+        if run.state not in ACTIVE:
+            return
+        if run.state in (State.SWAPPING, State.UNDOING):  # nothing may be claimed that nobody has looked at
+            failure = failure.model_copy(update={"live": "live may have been exchanged: compare it with the backup"})
+        ends = State.SWAPPED if run.state == State.UNDOING else State.FAILED
+        act = self.house.act("failed", run_id, str(run.request.target), code=failure.code)
+        self.house.catalog.advance(run_id, ends, failure=failure, act=act)
 
 
 def open_service(config: Path | None = None) -> Service:

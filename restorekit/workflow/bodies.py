@@ -1,7 +1,9 @@
 """The step bodies of a restore. Each may run again after a crash; each stores its values before it returns."""
 
+import contextlib
+
 from restorekit import crashpoint
-from restorekit.errors import Cancelled, LiveChanged, ProofFailed, RestorekitError
+from restorekit.errors import Cancelled, LiveChanged, ProofFailed, RestorekitError, Temporary
 from restorekit.model.contents import Contents
 from restorekit.model.difference import Difference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted
@@ -18,6 +20,9 @@ from restorekit.steps import swap as swapping
 from restorekit.steps import undo as undoing
 from restorekit.steps import verify as verifying
 from restorekit.workflow.house import House, as_failure
+from restorekit.workflow.work import Unsettled
+
+_PREPARING = frozenset({State.REQUESTED, State.STAGING, State.VERIFYING, State.COMPARING})
 
 
 class Bodies:
@@ -78,9 +83,15 @@ class Bodies:
     def rest(self, run_id: str, state: State) -> None:
         """The sandbox's server stops while people think; the folder stays."""
         house = self._house
+        if house.catalog.run(run_id).state not in _PREPARING:
+            return  # it rested before, that was not recorded, and somebody may have decided by now
         plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
         house.engine(plan.target.engine).cool(staged.sandbox)
         house.catalog.advance(run_id, state)
+
+    def agreed(self, run_id: str) -> str:
+        """Which approval this is about: a failure of it must not be taken for one of its successor."""
+        return self._house.need(run_id, Approval).digest
 
     def clear(self, run_id: str) -> None:
         """Is this what was approved, and is live in a state for it? Raises ApprovalNeeded, Refused, Temporary."""
@@ -114,19 +125,41 @@ class Bodies:
         crashpoint.here("swap.kept")
 
     def settle(self, run_id: str) -> str:
-        """After a failed swap: finish or take back what is half done, then say which it was."""
+        """After a failed swap: `finished` if live is the new side all the same, `taken_back` if it is as before."""
         house = self._house
-        plan = house.need(run_id, Plan)
-        outcome = ""
-        for settled in house.engine(plan.target.engine).settle():
-            if settled.order_id == run_id and settled.exchanged is not None:
-                house.catalog.keep(run_id, settled.exchanged)
-                outcome = settled.outcome
-        return outcome
+        if house.catalog.run(run_id).state != State.SWAPPING:
+            return "taken_back"  # it never began
+        exchanged = self._outcome(run_id, run_id)
+        if exchanged is None:
+            return "taken_back"
+        house.catalog.keep(run_id, exchanged)
+        return "finished"
+
+    def _outcome(self, run_id: str, order_id: str) -> Exchanged | None:
+        """What live says; raises Unsettled while nobody can say: neither side may be claimed then."""
+        engine = self._house.engine(self._house.need(run_id, Plan).target.engine)
+        try:
+            return engine.outcome(order_id)
+        except Temporary as error:
+            hint = f"When it answers again, `restorekit watch {run_id}` finds out and goes on."
+            message = f"whether live was exchanged cannot be said now: {error.message}"
+            raise Unsettled(type(error)(message, hint=hint)) from error
+
+    def tidy(self, run_id: str) -> None:
+        """The sandbox has done its duty; what it held is live now, and proven. What resists must not hide that."""
+        house = self._house
+        plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
+        engine = house.engine(plan.target.engine)
+        with contextlib.suppress(RestorekitError):
+            engine.drop_holding(run_id)
+        with contextlib.suppress(RestorekitError):
+            engine.discard(staged.sandbox)
 
     def receipt(self, run_id: str) -> None:
-        """Exchanged → signed Receipt; the state becomes swapped in the transaction of the audit entry."""
+        """Exchanged → signed Receipt over the audit entry of the swap; then, as the last of all, the state swapped."""
         house = self._house
+        if house.catalog.run(run_id).state != State.SWAPPING:
+            return  # said before, and it may have been undone since
         plan, exchanged = house.need(run_id, Plan), house.need(run_id, Exchanged)
         proof = (house.need(run_id, Staged), house.need(run_id, Verdict))
         approval = house.need(run_id, Approval)
@@ -138,49 +171,47 @@ class Bodies:
             slipped=str(len(exchanged.slipped)),
             blocked_s=f"{exchanged.blocked_s:.3f}",
         )
-        issued = swapping.receipt(run_id, plan, proof, approval, exchanged, house.clock.now())
-        if house.catalog.run(run_id).state != State.SWAPPED:  # a rerun must not write the entry again
-            house.catalog.advance(run_id, State.SWAPPED, act=act)
-        crashpoint.here("receipt.advanced")
+        house.catalog.advance(run_id, State.SWAPPING, act=act)  # a rerun does not write the entry again
+        crashpoint.here("receipt.audited")
         head, count = house.catalog.audit_head()
+        issued = swapping.receipt(run_id, plan, proof, approval, exchanged, house.clock.now())
         issued = issued.model_copy(
             update={"audit_head": head, "audit_count": count, "public_key": house.signer.public_key}
         )
         signature = house.signer.sign(issued.signed_text)
         house.catalog.keep(run_id, issued.model_copy(update={"signature": signature}))
-
-    def tidy(self, run_id: str) -> None:
-        """The sandbox has done its duty; what it held is live now, and proven."""
-        house = self._house
-        plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
-        engine = house.engine(plan.target.engine)
-        engine.drop_holding(run_id)
-        engine.discard(staged.sandbox)
+        crashpoint.here("receipt.kept")
+        house.catalog.advance(run_id, State.SWAPPED)
 
     def undo(self, run_id: str) -> None:
         """Receipt → live as before."""
         house = self._house
         receipt, plan = house.need(run_id, Receipt), house.need(run_id, Plan)
+        house.catalog.advance(run_id, State.UNDOING)  # the unrecorded end of an earlier attempt may have been repeated
         now = house.clock.now()
         engine = house.engine(plan.target.engine)
         back = undoing.undo(receipt, plan.policy.dead_man_s, engine, now, house.watch(run_id))
         crashpoint.here("undo.done")
-        house.catalog.keep(run_id, Undone(exchanged=back, undone_at=now))
-        act = house.act("undone", run_id, str(plan.target), kept=back.undo.schema_name)
-        house.catalog.advance(run_id, State.UNDONE, act=act)
+        self._undone(run_id, back)
 
     def stay_swapped(self, run_id: str, error: RestorekitError) -> None:
-        """An undo that failed: settle, then say that live is still what the restore made it."""
+        """An undo that failed: if live is the earlier side all the same, it is undone; else still swapped."""
         house = self._house
-        plan = house.need(run_id, Plan)
-        for settled in house.engine(plan.target.engine).settle():
-            if settled.order_id == undoing.undo_id(run_id) and settled.exchanged is not None:
-                house.catalog.keep(run_id, Undone(exchanged=settled.exchanged, undone_at=house.clock.now()))
-                house.catalog.advance(run_id, State.UNDONE, act=house.act("undone", run_id, str(plan.target)))
-                return
+        back = self._outcome(run_id, undoing.undo_id(run_id))
+        if back is not None:
+            self._undone(run_id, back)
+            return
         failure = as_failure(error, "live is still as the restore left it")
-        act = house.act("undo failed", run_id, str(plan.target), code=error.code)
+        act = house.act("undo failed", run_id, str(house.need(run_id, Plan).target), code=error.code)
         house.catalog.advance(run_id, State.SWAPPED, failure=failure, act=act)
+
+    def _undone(self, run_id: str, back: Exchanged) -> None:
+        house = self._house
+        target = house.need(run_id, Plan).target
+        house.engine(target.engine).drop_holding(back.order_id)
+        house.catalog.keep(run_id, Undone(exchanged=back, undone_at=back.exchanged_at))
+        act = house.act("undone", run_id, str(target), kept=back.undo.schema_name)
+        house.catalog.advance(run_id, State.UNDONE, act=act)
 
     def fail(self, run_id: str, error: RestorekitError) -> None:
         """End a preparation that failed: the sandbox is discarded, live was never touched."""
@@ -193,18 +224,21 @@ class Bodies:
         act = house.act("failed", run_id, database, code=error.code)
         house.catalog.advance(run_id, State.FAILED, failure=as_failure(error), act=act)
 
-    def step_back(self, run_id: str, error: RestorekitError) -> None:
+    def step_back(self, run_id: str, error: RestorekitError, approval: str | None) -> None:
         """A swap that did not happen: temporary or changed live waits for a new approval, all else ends.
 
         When live has changed, the difference is measured again, so that the next approval is over what is there.
         """
         house = self._house
-        plan = house.need(run_id, Plan)
-        engine = house.engine(plan.target.engine)
-        engine.drop_holding(run_id)
+        if house.need(run_id, Approval).digest != approval:
+            return  # it stepped back before, that was not recorded, and somebody has approved anew
         if not (error.temporary or isinstance(error, LiveChanged)):
             self.fail(run_id, error)
             return
+        plan = house.need(run_id, Plan)
+        engine = house.engine(plan.target.engine)
+        with contextlib.suppress(Temporary):  # the next promote, or the end, replaces or removes it
+            engine.drop_holding(run_id)
         if isinstance(error, LiveChanged):
             engine.open_sandbox(staging.spec(run_id, plan))
             staged, verdict = house.need(run_id, Staged), house.need(run_id, Verdict)
@@ -226,9 +260,10 @@ class Bodies:
         house = self._house
         plan = house.need(run_id, Plan)
         engine = house.engine(plan.target.engine)
-        engine.drop_holding(run_id)
         # Without a recorded sandbox its creation may still have begun: find it again by its id, then discard it.
         engine.discard(house.catalog.kept(run_id, Sandbox) or engine.open_sandbox(staging.spec(run_id, plan)))
+        if house.catalog.kept(run_id, Approval) is not None:  # nothing is carried beside live before
+            engine.drop_holding(run_id)
 
     def _order(self, run_id: str) -> ExchangeOrder:
         """The order, built from stored values only; refused unless exactly this was approved."""

@@ -23,10 +23,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from restorekit import crashpoint
 from restorekit.errors import EngineUnavailable, RestorekitError
@@ -42,6 +41,7 @@ from restorekit.workflow.locks import (
     run_lock_file,
     take_seat,
 )
+from restorekit.workflow.work import Recipe, Step, Unsettled, Work
 
 EPOCH = "1"
 """Version of the recipes. Raise it by hand when their steps change: a run begun under another epoch is told as failed.
@@ -58,32 +58,6 @@ _LONGEST_ANSWER = 1000
 _POLL_S = 0.1
 _CHECK_S = 1.0
 _STOP_S = 10.0
-
-
-class Step(Protocol):
-    """What a recipe gets: runs a body once and remembers its answer."""
-
-    def __call__(self, name: str, body: Callable[[], str | None]) -> str | None:
-        """The body's answer, from memory if it is recorded. Raises the RestorekitError that the body raised."""
-        ...
-
-
-Recipe = Callable[[str, Step], None]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a worker can do: recipes by kind.
-
-    `failed` is told the run and why when a recipe raised; it must bear being told twice. `stopping` is set while the
-    worker stops: long bodies should look at it (through their Watch) and raise anything; nothing of it is recorded.
-    `attempts` bounds how often the process may die under a run (whoever's fault) before that is given up as failed.
-    """
-
-    recipes: Mapping[str, Recipe]
-    failed: Callable[[str, Failure], None]
-    attempts: int = 100
-    stopping: threading.Event = field(default_factory=threading.Event)
 
 
 def ready(engine: Any) -> None:
@@ -147,8 +121,10 @@ class Worker:
         self._folder = folder
         self._seat = seat
         self._changed = threading.Condition()
+        self._looking = threading.Lock()
+        self._check_at = 0.0
         self._running: dict[str, str] = {}
-        self._left: set[str] = set()
+        self._left: dict[str, RestorekitError] = {}
 
     @classmethod
     def try_start(cls, engine: Any, host: str, work: Work, folder: Path) -> Self | None:
@@ -163,6 +139,7 @@ class Worker:
         work.stopping.clear()
         worker = cls(engine, host, work, folder, seat)
         try:
+            work.first()
             worker._launch()
         except BaseException:
             worker.stop()
@@ -207,28 +184,32 @@ class Worker:
         `watch` names hosts whose work is taken over when their worker is dead (PostgreSQL only).
         SIGINT and SIGTERM kill the children of running steps, give the seat up and raise KeyboardInterrupt; the work
         stays and is carried on by the next worker. Raises EngineUnavailable when the seat is lost (the state database
-        restarted), RestorekitError when a run could be neither carried on nor marked as failed.
+        restarted), RestorekitError when a run could be neither carried on nor marked as failed, or what a body gave as
+        the reason why it is Unsettled.
         """
-        check_at = 0.0
         try:
             with _terminable():
-                while not (until and until()):
-                    if time.monotonic() >= check_at:
-                        self._check(watch)
-                        check_at = time.monotonic() + _CHECK_S
-                    if not stay and self._idle():
-                        self._give_up()
-                        break
+                while not (until and until()) and self._look(watch, stay=stay):
                     with self._changed:
                         self._changed.wait(_POLL_S)
         except BaseException:
             self.stop()
             raise
         if self._left and not stay:
-            raise RestorekitError(
-                f"{len(self._left)} runs could not be carried on; what they did so far stays as it is",
-                hint="Look into the worker's log; the next command carries them on.",
-            )
+            raise next(iter(self._left.values()))
+
+    def _look(self, watch: tuple[str, ...], *, stay: bool) -> bool:
+        """One round of looking after the work; False when there is no more of it."""
+        with self._looking:
+            if self._work.stopping.is_set():
+                return False
+            if time.monotonic() >= self._check_at:
+                self._check(watch)
+                self._check_at = time.monotonic() + _CHECK_S
+            if stay or not self._idle():
+                return True
+            self._give_up()
+            return False
 
     def _check(self, watch: tuple[str, ...]) -> None:
         if not self._seat.held():
@@ -289,6 +270,7 @@ class Worker:
     def stop(self) -> None:
         """Kill the children of running steps, leave the work to the next worker, give the seat up. Idempotent.
 
+        May be called from another thread than `drain`, which then returns.
         If a body does not end within 10 s, the *process* ends (exit code 130): giving the seat up beside a running
         body would let two attempts run at once, and a process that dies is what everything here is made for.
         """
@@ -306,8 +288,13 @@ class Worker:
                 os._exit(130)
             with self._changed:
                 self._changed.wait(0.05)
-        DBOS.destroy(destroy_registry=True)
-        self._seat.leave()
+        looked = self._looking.acquire(timeout=_STOP_S)  # in vain while the state database is away
+        try:
+            DBOS.destroy(destroy_registry=True)
+            self._seat.leave()
+        finally:
+            if looked:
+                self._looking.release()
 
     def _bodies(self) -> list[str]:
         with self._changed:
@@ -333,10 +320,16 @@ class Worker:
         try:
             self._interrupt_if_stopping()
             yield
+        except Unsettled as error:
+            self._left[workflow_id] = error.why
+            raise Interrupted from error
         except Exception as error:
             # Not even the failure could be noted: leave the run unfinished, for the next worker.
             _LOG.error("%s is left for the next worker:\n%s", workflow_id, frames(error))
-            self._left.add(workflow_id)
+            self._left[workflow_id] = RestorekitError(
+                f"restore {run_id} could not be carried on; what it did so far stays as it is",
+                hint="Look into the worker's log; the next command carries it on.",
+            )
             raise Interrupted from error
         finally:
             with self._changed:

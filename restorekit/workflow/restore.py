@@ -2,13 +2,14 @@
 
 A recipe is deterministic: it only calls steps, in order; everything that reads or changes the world happens in a
 step body, which may run more than once. What a step found is stored in the catalog before the next one begins.
+The last thing a recipe does is the move to the state in which the run rests or has ended: who sees it may go on.
 """
 
 from restorekit.errors import RestorekitError
 from restorekit.model.run import State
 from restorekit.workflow.bodies import Bodies
-from restorekit.workflow.durable import Recipe, Step
 from restorekit.workflow.house import House
+from restorekit.workflow.work import Recipe, Step
 
 
 def recipes(house: House) -> dict[str, Recipe]:
@@ -50,6 +51,7 @@ class _Kitchen:
     def apply(self, run_id: str, step: Step) -> None:
         """Promote and swap what was approved; ends swapped, or back at waiting for approval with the reason."""
         do = self._do
+        approval = step("agreed", lambda: do.agreed(run_id))
         try:
             step("clear", lambda: do.clear(run_id))
             step("promote", lambda: do.promote(run_id))
@@ -57,10 +59,10 @@ class _Kitchen:
         except RestorekitError as error:
             failed = error
             if step("settle", lambda: do.settle(run_id)) != "finished":
-                step("fail", lambda: do.step_back(run_id, failed))
+                step("fail", lambda: do.step_back(run_id, failed, approval))
                 return
-        step("receipt", lambda: do.receipt(run_id))
         step("tidy", lambda: do.tidy(run_id))
+        step("receipt", lambda: do.receipt(run_id))
 
     def undo(self, run_id: str, step: Step) -> None:
         """Exchange back; a failure leaves the restore swapped."""

@@ -169,7 +169,7 @@ def test_a_failure_that_cannot_be_noted_leaves_the_run_to_the_next_worker(lab: L
 
     lab.order("prepare", "r1")
     worker = lab.worker(Work(recipes={"prepare": recipe}, failed=deaf))
-    with worker, pytest.raises(RestorekitError, match="1 runs could not be carried on"):
+    with worker, pytest.raises(RestorekitError, match="could not be carried on"):
         worker.drain()
     assert lab.states()["prepare:r1"][0] == "PENDING"
     heard = Heard()

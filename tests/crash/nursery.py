@@ -1,0 +1,212 @@
+"""Commands of restorekit as processes that start fast: forked off a process that has everything imported.
+
+Starting Python and importing costs more than most crash tests need; two hundred kills would take most of an hour.
+What is killed is a real process with the real command line in it. `nursery.py SOCKET` is the forking process.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from scenarios.house import ROOT, Installation
+
+from restorekit import discovery
+
+
+class Command:
+    """A running command; offers what tests use of Popen."""
+
+    def __init__(self, line: socket.socket, out: Path) -> None:
+        self._line = line
+        self._out = out
+        self.pid = self._number()
+        self.returncode: int | None = None
+
+    def _number(self) -> int:
+        """The next line: first its pid, then its exit code."""
+        text = b""
+        while not text.endswith(b"\n"):
+            more = self._line.recv(64)
+            assert more, f"the nursery went away: {self.said}"
+            text += more
+        return int(text)
+
+    def wait(self, timeout: float = 120) -> int:
+        """Its exit code; negative if a signal ended it. Raises TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._line], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.said), timeout)
+            self.returncode = self._number()
+            self._line.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """The exit code if it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def send_signal(self, sign: signal.Signals) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sign)
+
+    def kill(self) -> int:
+        """kill -9, and its exit code."""
+        self.send_signal(signal.SIGKILL)
+        return self.wait()
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """What it wrote so far to stdout and stderr."""
+        return self._out.read_text(), self._out.with_suffix(".err").read_text()
+
+    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+        self.wait(timeout)
+        return self.said
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+@dataclass
+class Nursery:
+    """The forking process; use `running`."""
+
+    folder: Path
+    _process: "subprocess.Popen[bytes] | None" = None
+    _count: int = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, folder: Path) -> Iterator[Self]:
+        """One that ends at the end; what it started is killed by those who started it."""
+        nursery = cls(folder)
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, __file__, str(nursery.socket)]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+        with subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"ready\n"
+                nursery._process = process
+                yield nursery
+            finally:
+                process.kill()
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "nursery"
+
+    def start(self, words: Sequence[str], environment: Mapping[str, str]) -> Command:
+        """A `restorekit` command in the background."""
+        self._count += 1
+        out = self.folder / f"{self._count}.out"
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        line.connect(str(self.socket))
+        order = {"words": [*words], "environment": {**environment}, "out": str(out)}
+        line.sendall(json.dumps(order).encode() + b"\n")
+        return Command(line, out)
+
+
+@dataclass
+class FastInstallation(Installation):
+    """An installation whose commands come out of a nursery; they and their children have its folder as HOME."""
+
+    nursery: Nursery = field(kw_only=True)
+    started: list[Command] = field(default_factory=list, kw_only=True)
+
+    def start(self, *words: str, **env: str) -> Any:
+        command = self.nursery.start(words, self.environment(HOME=str(self.folder), **env))
+        self.started.append(command)
+        return command
+
+    def end(self) -> None:
+        """Kill whatever a failed test left running."""
+        for command in self.started:
+            command.kill()
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def processes(self) -> dict[int, str]:
+        """Children of its commands that are alive: pid and command line."""
+        mark = f"HOME={self.folder}".encode()
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return found
+
+    def nothing_runs(self, patience_s: float = 10) -> None:
+        """Wait until no child is left; the end of a process of others can only be polled."""
+        end = time.monotonic() + patience_s
+        while left := self.processes():
+            assert time.monotonic() < end, left
+            time.sleep(0.02)
+
+
+def _providers() -> Iterator[str]:
+    for room in ("restorekit.engines", "restorekit.sources"):
+        yield from (f"{room}.{kind}" for kind in discovery.kinds(room))
+
+
+def _main(path: str) -> None:
+    for name in ("dbos", "restorekit.bootstrap", "restorekit.cli.main", *_providers()):
+        importlib.import_module(name)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(32)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who wait for a command are not waited for
+    print("ready", flush=True)
+    while True:
+        line, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            return _attend(line)
+        line.close()
+
+
+def _attend(line: socket.socket) -> None:
+    """Run one command in a child and tell its pid, then its exit code."""
+    order = json.loads(line.makefile("r").readline())
+    pid = os.fork()
+    if pid == 0:
+        line.close()
+        sys.exit(_command(order))
+    line.sendall(f"{pid}\n".encode())
+    _, status = os.waitpid(pid, 0)
+    line.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _command(order: dict[str, Any]) -> int:
+    out = Path(order["out"])
+    for target, path in ((0, Path(os.devnull)), (1, out), (2, out.with_suffix(".err"))):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(fd, target)
+        os.close(fd)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    from restorekit.cli.run import run
+
+    return run(order["words"])
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])
