@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from servers.mariadb import LiveServer
 from servers.mariadb_live import Quiet, live_on
+from servers.zoo import TABLES, ZOO
 
+from restorekit.engines.mariadb import MariaDB
 from restorekit.engines.mariadb.capture import capture, export
 from restorekit.engines.mariadb.contents import contents
 from restorekit.engines.mariadb.manifest import BEGIN, END, decode
 from restorekit.errors import Cancelled, DumpIncomplete, EngineUnavailable, RestorekitError, Temporary, UnknownName
 from restorekit.model.database import Where
+from restorekit.model.staged import SandboxSpec
 
 FAST = ("--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--log-bin-trust-function-creators=1")
 SHOP = """
@@ -213,6 +216,38 @@ def test_the_password_is_on_no_command_line(server):
 def test_unknown_database(server):
     with pytest.raises(UnknownName):
         captured(live_on(server), schema="nowhere")
+
+
+def test_all_that_customers_have_comes_back_as_the_manifest_says(server):
+    """Captured, staged the way restores are, measured, compared with live: the same everywhere."""
+    server.script("CREATE DATABASE zoo")
+    server.script(ZOO, "zoo")
+    live = live_on(server)
+    engine = MariaDB("db1", live.settings, live.home)
+    out = io.BytesIO()
+    manifest = engine.capture("zoo", out, Quiet())
+    box = engine.open_sandbox(SandboxSpec(id="zoo", schema_name="zoo", settings=engine.settings("zoo")))
+    try:
+        loaded = engine.load(box, iter([out.getvalue()]), ("sql", "none"), Quiet())
+        where = Where(schema_name="zoo", sandbox=box.folder)
+        found = engine.contents(where)
+        assert {t.name for t in found.tables} == set(TABLES)
+        assert loaded.manifest == manifest
+        assert_equal(manifest, found)
+        assert {c.name: c.outcome for c in engine.sound(where)} == dict.fromkeys(
+            ("integrity of tables", "foreign keys", "counters", "definers exist on live", "views"), "passed"
+        )
+        differing = engine.compare(where, Where(schema_name="zoo"), TABLES, 5, Quiet())
+        assert [d.name for d in differing if not d.same] == []
+        server.script(
+            "UPDATE child SET n=n-1; UPDATE times SET fl=fl+0.25 WHERE id=1; DELETE FROM nokey LIMIT 1", "zoo"
+        )
+        differing = {d.name: d for d in engine.compare(where, Where(schema_name="zoo"), TABLES, 5, Quiet())}
+        assert [n for n, d in differing.items() if not d.same] == ["child", "nokey", "times"]
+        assert [(d.changed, d.missing) for d in differing.values() if not d.same] == [(3, 0), (0, 1), (1, 0)]
+    finally:
+        engine.discard(box)
+        server.script("DROP DATABASE zoo")
 
 
 def test_export_is_a_plain_dump(server):
