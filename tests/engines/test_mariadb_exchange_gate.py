@@ -102,7 +102,8 @@ def test_grants_on_routines_and_tables_that_go_and_come_back(shop: Lab):
     shop.sql("CREATE PROCEDURE extra_p() SELECT 1; CREATE TABLE extra_t (id INT PRIMARY KEY, x INT);")
     shop.server.script(
         "GRANT EXECUTE ON PROCEDURE cust_shop.extra_p TO acme@localhost;"
-        "GRANT INSERT ON cust_shop.extra_t TO acme@localhost; GRANT UPDATE (x) ON cust_shop.extra_t TO reader@localhost;"
+        "GRANT INSERT ON cust_shop.extra_t TO acme@localhost; "
+        "GRANT UPDATE (x) ON cust_shop.extra_t TO reader@localhost;"
     )
     before = shop.grants()
     done = shop.swap(shop.order("aaa1"))
