@@ -288,14 +288,15 @@ def _ensure_running(folder: Path, marker: Marker) -> None:
         # while one program becomes another (setpriv, mariadbd) its process has no command line for an instant
         unseen = unseen + 1 if server_pid(folder) is None else 0
         if unseen > _UNSEEN or time.monotonic() > end:
-            raise _failure(f"the staging server in {folder} did not start{_errors_in(log)}")
+            raise _not_started(folder, log)
         time.sleep(0.01)  # the end of another process's start can only be polled
 
 
-def _errors_in(log: Path) -> str:
+def _not_started(folder: Path, log: Path) -> Exception:
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        said = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
-    found = [line for line in lines if "[ERROR]" in line] or lines[-3:]
-    return ": " + " / ".join(found[-4:])
+        said = ""
+    lines = [line for line in said.splitlines() if "[ERROR]" in line] or said.splitlines()[-3:]
+    message = f"the staging server in {folder} did not start: {' / '.join(lines[-4:])}"
+    return DiskFull(f"{message}; live is untouched") if is_full(said) else EngineUnavailable(message)

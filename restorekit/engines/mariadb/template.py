@@ -6,6 +6,7 @@ definer named in a dump finds nothing to borrow (`root` does not exist, `mariadb
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ DELETE FROM proxies_priv;
 DELETE FROM db;
 DELETE FROM roles_mapping;
 """
-_FULL = ("No space left", "errno: 28", "Errcode: 28", "OS error: 28", "error: 28", "Disk full", "disk full")
+_FULL = re.compile(r"No space left|[Dd]isk full|\b(?:[Ee]rror|[Ee]rrno|Errcode)[: ]+28\b")
 
 
 def os_user(settings: Settings) -> str | None:
@@ -36,7 +37,7 @@ def os_user(settings: Settings) -> str | None:
 
 def is_full(text: str) -> bool:
     """True if a server or tool says that the disk is full."""
-    return any(word in text for word in _FULL)
+    return bool(_FULL.search(text))
 
 
 def make_passage(path: Path) -> None:

@@ -71,9 +71,9 @@ def _sizes(settings: Settings, hint: int | None) -> list[str]:
     memory = settings.sandbox_memory_mb
     redo = max(96, min(memory, (hint or 256 * _MB) // _MB))
     return [
-        f"--innodb-buffer-pool-size={max(32, memory * 5 // 8)}M",
+        f"--innodb-buffer-pool-size={max(32, memory // 2)}M",
         f"--innodb-log-file-size={redo}M",
-        f"--innodb-sort-buffer-size={max(1, min(32, memory // 128))}M",
+        f"--innodb-sort-buffer-size={max(1, min(64, memory // 40))}M",
         f"--key-buffer-size={max(8, memory // 32)}M",
         f"--aria-pagecache-buffer-size={max(8, memory // 32)}M",
         "--max-connections=50",
