@@ -87,6 +87,8 @@ class Service:
 def open_service(config: Path | None = None) -> Service:
     """Read the configuration and wire everything. Raises ConfigError."""
     settings = load(config)
+    for folder in (settings.staging, settings.cache):
+        _enterable(folder)
     store = open_store(settings.state)
     home = Home(
         staging=settings.staging,
@@ -113,6 +115,14 @@ def open_service(config: Path | None = None) -> Service:
         Desk(house, settings, shelf, partial(durable.ready, store.engine)),
         Looking(house, settings),
     )
+
+
+def _enterable(folder: Path) -> None:
+    """Staging servers run as nobody special: they must be able to pass through, what lies inside keeps its own mode."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be created: {error.strerror}", hint="See `staging` and `cache`.") from error
 
 
 def _engine(settings: Settings, home: Home, name: str) -> Engine:

@@ -79,7 +79,9 @@ def _unfit(point: RecoveryPoint) -> str:
 def _misses(point: RecoveryPoint, wish: Wish) -> str:
     """Why the point does not fit, at the worst end of its bounds; empty if it does."""
     latest = point.latest or point.consistent_at
-    earliest = point.earliest or point.consistent_at
+    earliest = point.earliest or (None if point.quality == Quality.BOUNDED else point.consistent_at)
+    if wish.role == "must_contain" and earliest is None:
+        return f"not known to hold what happened up to {_said(wish.at, wish)}: its moment is bounded from above only"
     if wish.role in ("as_of", "before_damage") and latest is not None and latest > wish.at:
         return f"holds changes up to {_said(latest, wish)}, which is after {_said(wish.at, wish)}"
     if wish.role == "must_contain" and earliest is not None and earliest < wish.at:

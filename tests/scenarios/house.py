@@ -11,7 +11,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass
+@dataclass(repr=False)
 class Answer:
     """What a command said."""
 
@@ -23,7 +23,7 @@ class Answer:
     def json(self) -> Any:
         return json.loads(self.out)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"exit code {self.code}\n{self.out}\n{self.err}"
 
 

@@ -60,6 +60,13 @@ def test_bounds_count_at_their_worst_end() -> None:
     assert "p04" in caught.value.details[0]
 
 
+def test_a_point_bounded_from_above_only_is_not_believed_to_contain_anything() -> None:
+    upper = point(9, quality=Quality.BOUNDED, latest=START + timedelta(days=9))
+    with pytest.raises(NoPoint):
+        pick(wanted(("must_contain", START)), [upper], {})
+    assert pick(wanted(("as_of", START + timedelta(days=10))), [upper], {})[0].accepted
+
+
 def test_without_a_moment_nothing_is_guessed() -> None:
     with pytest.raises(NeedsChoice) as caught:
         pick(wanted(), [point(1), point(2)], {"p02": 5})

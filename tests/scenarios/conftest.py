@@ -1,0 +1,23 @@
+"""Folders, live servers and installations for scenarios."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers.mariadb import LiveServer, server_folder
+
+
+@pytest.fixture
+def room() -> Iterator[Path]:
+    """A folder that unprivileged staging servers may enter; pytest's own are closed to them."""
+    folder = server_folder("rk-room-")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[LiveServer]:
+    """One live MariaDB per module, with row binlogs as hosters have them; tests use databases of their own."""
+    with LiveServer.running(log_bin=True) as server:
+        yield server
