@@ -1,0 +1,26 @@
+"""What restorekit asks of the world. Duties (retry, idempotence, permanent errors) stand on each method.
+
+A step takes the narrowest protocol. `Temporary` errors may be retried by a wrapper where the docstring says
+"safe to repeat"; everything else is permanent for this call.
+"""
+
+from restorekit.ports.around import Clock, Watch
+from restorekit.ports.engines import Capturing, Comparing, Describing, Engine, Exchanging, Loading, Sandboxing
+from restorekit.ports.memory import Catalog
+from restorekit.ports.sources import Delivery, Source, Stream
+
+__all__ = [
+    "Capturing",
+    "Catalog",
+    "Clock",
+    "Comparing",
+    "Delivery",
+    "Describing",
+    "Engine",
+    "Exchanging",
+    "Loading",
+    "Sandboxing",
+    "Source",
+    "Stream",
+    "Watch",
+]
