@@ -10,6 +10,7 @@ Servers (`daemon`) inherit neither: a sandbox outlives its worker and is found a
 import contextlib
 import os
 import queue
+import shutil
 import select
 import signal
 import subprocess
@@ -188,8 +189,18 @@ def _drop_to(user: str | None) -> list[str]:
     return [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
 
 
+def _require(program: str) -> None:
+    """`setpriv` would only end with a code of its own."""
+    if shutil.which(program, path=_environment(Spec(argv=()), {})["PATH"]) is None:
+        raise EngineUnavailable(f"{program} is not installed", hint="`restorekit doctor` lists what is missing.")
+
+
 def start(spec: Spec, *, stdin: bool = False, stdout: int | None = None) -> Process:
-    """Start a short-lived child with pipes. `stdout` may be a descriptor to write to instead of a pipe."""
+    """Start a short-lived child with pipes. `stdout` may be a descriptor to write to instead of a pipe.
+
+    Raises EngineUnavailable if there is no such program.
+    """
+    _require(spec.argv[0])
     fds = {name: _memory_file(secret) for name, secret in spec.secrets.items()}
     lock = _LOCK_FD.get()
     try:
@@ -204,8 +215,6 @@ def start(spec: Spec, *, stdin: bool = False, stdout: int | None = None) -> Proc
             pass_fds=(*fds.values(), *((lock,) if lock is not None else ())),
             start_new_session=True,
         )
-    except FileNotFoundError as error:
-        raise EngineUnavailable(f"cannot start {spec.argv[0]}: {error}") from error
     finally:
         for fd in fds.values():
             os.close(fd)
