@@ -42,6 +42,7 @@ class Shop(Protocol):
     """A customer's database as its owner and the hoster see it."""
 
     house: FastInstallation
+    copies_after_undo: int
 
     def run(self, *statements: str) -> None:
         """As the hoster, in one transaction where the engine has them."""
@@ -94,6 +95,7 @@ class SQLiteShop:
     folder: Path
     house: FastInstallation
     suffix: ClassVar = ".db"
+    copies_after_undo: ClassVar = 2
 
     @classmethod
     @contextlib.contextmanager
@@ -148,6 +150,7 @@ class MariaDBShop:
     house: FastInstallation
     server: LiveServer
     suffix: ClassVar = ".sql"
+    copies_after_undo: ClassVar = 1  # tables are moved, not copied
 
     @classmethod
     @contextlib.contextmanager

@@ -6,16 +6,22 @@ back the identical damaged state, and nothing is left over.
 
 import contextlib
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pymysql
 import pytest
 from crash.nursery import Nursery
-from crash.shops import DAMAGE, NAME, Shop, SQLiteShop
+from crash.shops import DAMAGE, NAME, MariaDBShop, Shop, SQLiteShop
 from scenarios.house import Answer
+from servers.mariadb import LiveServer, server_folder
 
+from restorekit.engines.mariadb.exchange import CRASH_POINTS as MARIADB_POINTS
 from restorekit.engines.sqlite import CRASH_POINTS as SQLITE_POINTS
 
 STEPS = ("begin", "stage", "verify", "diff", "end", "agreed", "clear", "promote", "swap", "tidy", "receipt")
@@ -30,6 +36,7 @@ KEPT = (
     "receipt.kept",
 )
 ORDER = [*(f"workflow.{step}.{when}" for step in STEPS for when in ("begun", "done")), *KEPT]
+UNDO = ("workflow.undo.begun", "undo.done", "workflow.undo.done")
 SQLITE_NOT_IN_A_RESTORE = {"sqlite.settle.discarded", "sqlite.retire.deleted"}
 
 
@@ -77,6 +84,34 @@ class Story:
     def watched(self, **env: str) -> Answer:
         return self.house.run("watch", self.id, "--json", env=env)
 
+    def die_at(self, place: str) -> None:
+        """Give the next command, and the next, until one dies there."""
+        env = self.at(place)
+        for _ in range(3):
+            word = {"swapped": "undo", "awaiting_approval": "approve"}.get(self.state(), "watch")
+            answer = self.house.run(word, self.id, env=env) if self.id else self.ask(**env)
+            if self.died(place):
+                assert answer.code == -signal.SIGKILL, answer
+                return
+        raise AssertionError(f"nothing came to {place}: {answer}")
+
+    def state(self) -> str:
+        return "" if not self.id else str(self.house.ok("status", self.id, "--json").json["state"])
+
+    def customer_writes(self) -> None:
+        """Within a minute after any death the customer can write again, though no command of ours has run since."""
+        end = time.monotonic() + 60
+        while True:
+            try:
+                with contextlib.closing(self.shop.connect()) as session:
+                    session.cursor().execute("UPDATE totals SET amount = amount + 1")
+                    session.rollback()
+            except (sqlite3.Error, pymysql.err.Error):
+                assert time.monotonic() < end
+                time.sleep(0.1)  # when the gate opens can only be tried
+            else:
+                return
+
     def carry_through(self, **env: str) -> None:
         """What somebody does who knows nothing but `watch` and `approve`, until it is swapped."""
         for _ in range(4):
@@ -98,8 +133,9 @@ class Story:
         self.house.ok("receipt", self.id, "--json")
 
     def undone_once(self) -> None:
+        """Live is what it was before the restore; what the restore had made of it is kept."""
         assert self.shop.everything() == self.damaged
-        self.traces("undone", 2)
+        self.traces("undone", self.shop.copies_after_undo)
 
     def traces(self, verb: str, undo_copies: int) -> None:
         entries = self.house.ok("audit", NAME, "--json").json
@@ -130,25 +166,126 @@ def wal_story(tmp_path: Path, nursery: Nursery) -> Iterator[Story]:
         yield Story(shop, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[LiveServer]:
+    with LiveServer.running() as running:
+        yield running
+
+
+@pytest.fixture
+def mariadb_story(nursery: Nursery, server: LiveServer) -> Iterator[Story]:
+    folder = server_folder("rk-crash-")
+    try:
+        with MariaDBShop.open(folder, nursery, server) as shop:
+            yield Story(shop, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def sqlite_story(sqlite_shop: SQLiteShop, tmp_path: Path) -> Story:
     return Story(sqlite_shop, tmp_path)
 
 
-def _killed_at(story: Story, place: str) -> None:
+# ---- one process after the other dies, each a little later than the one before ----
+
+SQLITE_WAY = (
+    "sqlite.load.written",
+    "stage.kept",
+    "workflow.verify.done",
+    "diff.kept",
+    "workflow.end.done",
+    "promote.kept",
+    "sqlite.exchange.gated",
+    "sqlite.exchange.committed",
+    "swap.done",
+    "workflow.tidy.done",
+    "receipt.audited",
+    "receipt.kept",
+)
+SQLITE_WAY_BACK = ("sqlite.exchange.gated", "sqlite.exchange.committed", "undo.done", "workflow.undo.done")
+MARIADB_WAY = (
+    "sandbox.started",
+    "stage.kept",
+    "workflow.verify.done",
+    "workflow.end.done",
+    "promote.kept",
+    "mariadb.gated",
+    "mariadb.objects_dropped",
+    "mariadb.renamed",
+    "swap.done",
+    "receipt.kept",
+)
+MARIADB_WAY_BACK = ("mariadb.gated", "mariadb.renamed", "undo.done")
+
+
+def _all_die(story: Story, way: Sequence[str], way_back: Sequence[str]) -> None:
+    for place in way:
+        story.die_at(place)
+        story.customer_writes()
+    story.carry_through()
+    story.swapped_once()
+    story.stamps = story.stamps / "undo"
+    story.stamps.mkdir()
+    for place in way_back:
+        story.die_at(place)
+        story.customer_writes()
+    story.undo_through()
+    story.undone_once()
+
+
+def test_sqlite_all_die(wal_story: Story) -> None:
+    _all_die(wal_story, SQLITE_WAY, SQLITE_WAY_BACK)
+
+
+def test_mariadb_all_die(mariadb_story: Story) -> None:
+    _all_die(mariadb_story, MARIADB_WAY, MARIADB_WAY_BACK)
+
+
+# ---- each place alone ----
+
+
+def _dies_once(story: Story, place: str) -> None:
     env = story.at(place)
     story.ask(**env)
     story.carry_through(**env)
     assert story.died(place), f"nothing ever came to {place}"
     story.swapped_once()
+    story.undo_through()
+    story.undone_once()
+
+
+def _dies_on_the_way_back(story: Story, place: str) -> None:
+    story.ask()
+    story.carry_through()
+    story.die_at(place)
+    story.customer_writes()
+    story.undo_through()
+    story.undone_once()
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("place", [*ORDER, *(p for p in SQLITE_POINTS if p not in SQLITE_NOT_IN_A_RESTORE)])
-def test_sqlite_killed_at(sqlite_story: Story, place: str) -> None:
-    _killed_at(sqlite_story, place)
-    sqlite_story.undo_through()
-    sqlite_story.undone_once()
+def test_sqlite_dies_once(sqlite_story: Story, place: str) -> None:
+    _dies_once(sqlite_story, place)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", [*UNDO, *(p for p in SQLITE_POINTS if p.startswith("sqlite.exchange."))])
+def test_sqlite_dies_on_the_way_back(sqlite_story: Story, place: str) -> None:
+    _dies_on_the_way_back(sqlite_story, place)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", [*ORDER, "sandbox.copying", "sandbox.started", *MARIADB_POINTS])
+def test_mariadb_dies_once(mariadb_story: Story, place: str) -> None:
+    _dies_once(mariadb_story, place)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", [*UNDO, *MARIADB_POINTS])
+def test_mariadb_dies_on_the_way_back(mariadb_story: Story, place: str) -> None:
+    _dies_on_the_way_back(mariadb_story, place)
 
 
 # ---- between two commands: the run rests, but its last step was never recorded ----
