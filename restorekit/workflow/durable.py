@@ -19,7 +19,6 @@ dbos is imported inside functions: it costs 0.6 s, and reading commands do witho
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -41,6 +40,7 @@ from restorekit.workflow.locks import (
     run_lock_file,
     take_seat,
 )
+from restorekit.workflow.signals import terminable
 from restorekit.workflow.work import Recipe, Step, Unsettled, Work
 
 EPOCH = "1"
@@ -188,7 +188,7 @@ class Worker:
         the reason why it is Unsettled.
         """
         try:
-            with _terminable():
+            with terminable():
                 while not (until and until()) and self._look(watch, stay=stay):
                     with self._changed:
                         self._changed.wait(_POLL_S)
@@ -393,16 +393,3 @@ def _same_epoch() -> None:
             "begun by another version of restorekit, whose steps are not the same; what it did so far stays as it is",
             hint="Order it again.",
         )
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM becomes KeyboardInterrupt, where signals can be handled at all."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

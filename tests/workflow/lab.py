@@ -91,6 +91,13 @@ class Lab:
     def seat_taken(self, host: str = "h1") -> bool:
         return seat_taken(self.engine, host, self.locks)
 
+    def wait_for_free_seat(self) -> None:
+        """PostgreSQL needs a moment to see that a client was killed."""
+        end = time.monotonic() + 20
+        while self.seat_taken():
+            assert time.monotonic() < end, "the seat of a dead worker stays taken"
+            time.sleep(0.01)
+
     def process(self, run_id: str, **errand: Any) -> Follower:
         """A process that follows the run."""
         process = Follower(toy.Errand(self.url, self.folder, run_id, **errand))

@@ -1,11 +1,14 @@
 """Processes that are killed, and what the next one makes of it."""
 
 import signal
+import threading
 import time
 from typing import Any
 
 import pytest
 from workflow.lab import Lab
+
+from restorekit.workflow.durable import Worker
 
 
 def finish(lab: Lab, run_id: str = "r1", **errand: Any) -> None:
@@ -19,7 +22,7 @@ def finish(lab: Lab, run_id: str = "r1", **errand: Any) -> None:
 def crash(lab: Lab, run_id: str, place: str) -> None:
     """Follow the run with a process that dies at a named place, then with others to the end."""
     assert lab.process(run_id, crash_at=place).wait() == -signal.SIGKILL, lab.stderr()
-    assert not lab.seat_taken()
+    lab.wait_for_free_seat()
     finish(lab, run_id, crash_at=place)
 
 
@@ -83,6 +86,30 @@ def test_interrupt_leaves_work_to_the_next(sqlite_lab: Lab, sign: signal.Signals
     assert lab.count("r1 one done") == 1
 
 
+def test_stop_from_another_thread_ends_the_drain(lab: Lab) -> None:
+    """A command shows progress in its main thread while the worker drains in another."""
+    for attempt in range(3):
+        lab.order("family", f"r{attempt}")
+        worker = lab.worker(lab.toys.work())
+        raised: list[BaseException] = []
+        thread = threading.Thread(target=drain, args=(worker, raised))
+        thread.start()
+        lab.wait_for(f"r{attempt} one begun")
+        worker.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+        assert raised == []
+        assert not lab.seat_taken()
+    finish(lab, "r2")
+
+
+def drain(worker: Worker, raised: list[BaseException]) -> None:
+    try:
+        worker.drain()
+    except BaseException as error:
+        raised.append(error)
+
+
 def test_interrupt_ends_even_beside_a_body_that_does_not(sqlite_lab: Lab) -> None:
     """The seat is never given up beside a running body: the process ends, and the seat with it."""
     lab = sqlite_lab
@@ -134,8 +161,7 @@ def test_zombie_records_nothing(postgres_lab: Lab) -> None:
         connection.exec_driver_sql(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
         )
-    while lab.seat_taken():
-        time.sleep(0.02)
+    lab.wait_for_free_seat()
     other = lab.process("r1", host="h2", watch="h1", locks="other machine")
     lab.wait_for("r1 one answered r1.one")
     zombie.send(signal.SIGCONT)
