@@ -10,8 +10,8 @@ Servers (`daemon`) inherit neither: a sandbox outlives its worker and is found a
 import contextlib
 import os
 import queue
-import shutil
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -163,7 +163,7 @@ _SPAWNER = _Spawner()
 
 def _environment(spec: Spec, fds: Mapping[str, int]) -> dict[str, str]:
     """A constructed, minimal environment: inherited variables change what tools do."""
-    base = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "HOME": os.environ.get("HOME", "/")}
+    base = {"PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin", "HOME": os.environ.get("HOME", "/")}
     base |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     return base | {key: _fill(value, fds) for key, value in spec.env.items()}
 
