@@ -16,6 +16,7 @@ _FRAGMENT = 24
 
 def ask(connection: sqlite3.Connection, sql: str, timeout_s: float) -> list[tuple[Any, ...]]:
     """The first rows that `sql` gives; raises ProofFailed for an error, a write, or a query that takes too long."""
+    schema.tables(connection)  # a virtual table connects on first use, by statements that only_reads would refuse
     _lenient(connection)
     connect.only_reads(connection, timeout_s)
     try:
@@ -95,7 +96,7 @@ def _why(error: Exception, timeout_s: float) -> str:
     if isinstance(error, sqlite3.Error):
         if connect.primary(error) == sqlite3.SQLITE_INTERRUPT:
             return f"it did not end within {timeout_s:g} s"
-        if connect.primary(error) == sqlite3.SQLITE_AUTH:
+        if connect.primary(error) == sqlite3.SQLITE_AUTH or str(error).startswith("not authorized"):
             return "only reading is allowed"
         return connect.safe_text(error)
     return "it is more than one statement"

@@ -98,7 +98,9 @@ def only_reads(connection: sqlite3.Connection, timeout_s: float) -> None:
     """From now on this connection can read and compute, nothing else, and for `timeout_s` at most."""
     end = time.monotonic() + timeout_s
 
-    def allow(action: int, _first: str | None, second: str | None, *_: Any) -> int:
+    def allow(action: int, first: str | None, second: str | None, *_: Any) -> int:
+        if action == sqlite3.SQLITE_PRAGMA and first == "data_version":  # full-text search asks it by itself
+            return sqlite3.SQLITE_OK
         denied = action not in _READS or (action == sqlite3.SQLITE_FUNCTION and second == "load_extension")
         return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
 

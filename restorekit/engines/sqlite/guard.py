@@ -6,7 +6,7 @@ from typing import Any
 from restorekit.ports import Watch
 
 _MODULES = frozenset({"fts3", "fts4", "fts5", "rtree", "rtree_i32"})
-_PRAGMAS = frozenset({"user_version", "application_id"})
+_PRAGMAS = frozenset({"user_version", "application_id", "data_version"})
 _REFUSED = {
     sqlite3.SQLITE_ATTACH: "ATTACH (another file)",
     sqlite3.SQLITE_DETACH: "DETACH",

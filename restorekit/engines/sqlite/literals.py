@@ -103,8 +103,8 @@ def stored(value: Any, affinity: str) -> Any:
         raise NotReadableError
     if affinity == "TEXT" and isinstance(value, int):
         return bytearray(b"%d" % value)
-    if affinity == "REAL" and isinstance(value, int):
-        return float(value)
+    if affinity == "REAL" and isinstance(value, (int, float)):
+        return value + 0.0  # an integral real is stored as an integer there, and the sign of -0.0 is lost
     if (
         numeric
         and affinity != "REAL"

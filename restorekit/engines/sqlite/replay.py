@@ -178,11 +178,10 @@ class _Replay:
         if self._guard.stopped is not None:
             return self._guard.stopped
         place = self._place(statement)
-        code = connect.primary(error)
-        if code == sqlite3.SQLITE_AUTH:
-            what = self._guard.denied or "something that a dump has no use for"
+        if self._guard.denied:
+            what = self._guard.denied
             return DumpRefused(f"{place} wants {what}: refused; live is untouched", hint="Look at where it comes from.")
-        if code == sqlite3.SQLITE_FULL:
+        if connect.primary(error) == sqlite3.SQLITE_FULL:
             return DiskFull("no space left in the staging folder", hint="Free some space. Live is untouched.")
         return LoadFailed(f"{place} failed: {connect.safe_text(error)}; live is untouched", hint=OTHER_POINT)
 
