@@ -63,6 +63,7 @@ class Desk:
                 f"no recovery point of {database} is known",
                 hint="`restorekit inventory` shows what the sources hold.",
             )
+        points = self._shelf.refined(points, request)
         choices = picking.pick(request, points, self._house.catalog.proofs(database))
         playbook: Playbook = self._house.playbook(self.playbook_name(request.target))
         now = self._house.clock.now()

@@ -4,11 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from restorekit.errors import NeedsChoice, RestorekitError, UnknownName
+from restorekit.model.contents import Contents
 from restorekit.model.database import DatabaseId, LiveDatabase
-from restorekit.model.point import PointState, RecoveryPoint
+from restorekit.model.point import PointState, Quality, RecoveryPoint, Scan
+from restorekit.model.request import Request
 from restorekit.settings import Settings
 from restorekit.workflow.house import House
+
+_MOST_ASKED = 6
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,10 @@ class Inventory:
 
 def _usable(points: Iterable[RecoveryPoint]) -> list[RecoveryPoint]:
     return [p for p in points if p.state == PointState.USABLE]
+
+
+def _open_below(point: RecoveryPoint) -> bool:
+    return point.state == PointState.USABLE and point.quality == Quality.BOUNDED and point.earliest is None
 
 
 class Shelf:
@@ -140,6 +150,46 @@ class Shelf:
             self.scan()
             remembered = catalog.points(database)
         return remembered
+
+    def refined(self, points: list[RecoveryPoint], request: Request) -> list[RecoveryPoint]:
+        """The same points, with the moment of their manifest where a lower bound is wanted and only an upper one known.
+
+        Reading a manifest costs a look at the medium, so only the newest fitting points are asked, until one answers
+        with a moment that is late enough. What was learned is remembered.
+        """
+        wanted = [w.at for w in request.wishes if w.role == "must_contain"]
+        if not wanted or request.point_id is not None:
+            return points
+        upper = [w.at for w in request.wishes if w.role != "must_contain"]
+        learned: dict[str, RecoveryPoint] = {}
+        for point in [p for p in points if _open_below(p) and all((p.latest or at) <= at for at in upper)][
+            :_MOST_ASKED
+        ]:
+            known = self._with_manifest(point)
+            if known is None:
+                continue
+            learned[known.id] = known
+            if known.consistent_at and known.consistent_at >= max(wanted):
+                break
+        for source in {p.source for p in learned.values()}:
+            found = tuple(p for p in learned.values() if p.source == source)
+            scan = Scan(source=source, scanned_at=self._house.clock.now(), points=found)
+            self._house.catalog.record_scan(scan)
+        return [learned.get(p.id, p) for p in points]
+
+    def _with_manifest(self, point: RecoveryPoint) -> RecoveryPoint | None:
+        """The point at its manifest's moment. A manifest later than the backup itself is not believed."""
+        text = self._house.source(point.source).manifest(point)
+        if text is None:
+            return None
+        try:
+            taken = Contents.model_validate_json(text).taken_at
+        except ValidationError:
+            return None
+        if point.latest is not None and taken > point.latest:
+            return None
+        update = {"consistent_at": taken, "earliest": taken, "latest": taken, "quality": Quality.CLAIMED}
+        return point.model_copy(update={**update, "consistency": "snapshot"})
 
     def customer(self, database: DatabaseId) -> str:
         """Who owns it, as configured or as last recorded."""

@@ -1,5 +1,6 @@
 """Builds the lab: databases, a restic repository with several days of backups, a configuration."""
 
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -60,7 +61,10 @@ class Lab:
         shop.open_shop(self.acme, seed=1, size=400)
         shop.open_shop(self.live / "bolt_shop.db", seed=2, size=150)
         self._restic("init")
-        nights = [today.replace(hour=2, minute=0) - timedelta(days=NIGHTS - 1 - n) for n in range(NIGHTS)]
+        nights = [
+            today.replace(hour=2, minute=0, second=0, microsecond=0) - timedelta(days=NIGHTS - 1 - n)
+            for n in range(NIGHTS)
+        ]
         for night in nights:
             day = (night - timedelta(days=1)).replace(hour=0)
             shop.trade(self.acme, day, 300)
@@ -77,7 +81,12 @@ class Lab:
             database = DatabaseId(engine="files", name=name)
             with target.open("wb") as file:
                 manifest = service.looking.capture(database, file, act, _Silent())
-            target.with_name(f"{name}.db.manifest.json").write_text(manifest.model_dump_json(), encoding="utf-8")
+            # The nights of the lab are made up; so that the story is whole, files and manifests carry their times.
+            made = manifest.model_copy(update={"taken_at": night})
+            beside = target.with_name(f"{name}.db.manifest.json")
+            beside.write_text(made.model_dump_json(), encoding="utf-8")
+            for file in (target, beside):
+                os.utime(file, (night.timestamp(), night.timestamp()))
         self._restic("backup", "-q", "--host", "lab", "--time", f"{night:%Y-%m-%d %H:%M:%S}", str(self._backup))
 
     def _restic(self, *words: str) -> None:
