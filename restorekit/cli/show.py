@@ -43,7 +43,7 @@ def plan(out: Out, value: Plan, zone: str) -> None:
 def _data_of(point: RecoveryPoint, zone: str) -> str:
     if point.consistent_at is None:
         return "of a moment that is not known"
-    known = {"exact": "", "bounded": ", bounded", "claimed": ", as its name claims", "none": ", not certain"}
+    known = {"exact": "", "bounded": ", bounded", "claimed": ", as it claims", "none": ", not certain"}
     return words.moment(point.consistent_at, zone) + known[point.quality]
 
 

@@ -82,11 +82,11 @@ class Lab:
             with target.open("wb") as file:
                 manifest = service.looking.capture(database, file, act, _Silent())
             # The nights of the lab are made up; so that the story is whole, files and manifests carry their times.
-            made = manifest.model_copy(update={"taken_at": night})
+            made = manifest.model_copy(update={"taken_at": night - timedelta(seconds=40)})
             beside = target.with_name(f"{name}.db.manifest.json")
             beside.write_text(made.model_dump_json(), encoding="utf-8")
             for file in (target, beside):
-                os.utime(file, (night.timestamp(), night.timestamp()))
+                os.utime(file, (night.timestamp() - 30, night.timestamp() - 30))
         self._restic("backup", "-q", "--host", "lab", "--time", f"{night:%Y-%m-%d %H:%M:%S}", str(self._backup))
 
     def _restic(self, *words: str) -> None:

@@ -49,7 +49,9 @@ def _cautions(request: Request, point: RecoveryPoint, live: Live, now: datetime)
     if point.quality == "bounded" and point.earliest and point.latest:
         said.append(f"its moment lies between {point.earliest.isoformat()} and {point.latest.isoformat()}")
     elif point.quality == "claimed":
-        said.append("its moment is what its name claims; nothing in the backup confirms it")
+        said.append(
+            "its moment is what its name, snapshot or manifest claims; a captured manifest is checked at level 5"
+        )
     elif point.quality == "none":
         said.append("its moment is not known: look at the difference with care")
     if point.consistent_at is not None and live.exists:
