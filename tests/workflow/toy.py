@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from restorekit.errors import ProofFailed
 from restorekit.model.run import Failure
 from restorekit.workflow import durable
 from restorekit.workflow.durable import Step, Work, Worker
-from restorekit.workflow.worker import follow
 
 
 class Toys:
@@ -151,6 +151,17 @@ def run(errand: Errand) -> None:
             with start() as worker:  # type: ignore[union-attr]
                 worker.drain(lambda: toys.ended(errand.run_id), stay=True, watch=(errand.watch,))
         else:
-            follow(start, lambda: toys.ended(errand.run_id))
+            follow(start, toys, errand.run_id)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def follow(start: Callable[[], Worker | None], toys: Toys, run_id: str) -> None:
+    """What a command does: be the worker whenever nobody else is, until the run has ended."""
+    while not toys.ended(run_id):
+        worker = start()
+        if worker is None:
+            time.sleep(0.3)  # the end of another process's lock cannot be waited for without taking it
+            continue
+        with worker:
+            worker.drain()
