@@ -218,7 +218,7 @@ def _backwards(places: Places, before: Record, order_id: str, watch: Watch) -> R
     """The record that takes `before` back, with its holding copy made from the undo copy."""
     with connect.reader(places.live(before.target)) as live:
         layout = {name: str(connect.pragma(live, name)) for name in ("page_size", "auto_vacuum")}
-    brought = holding.hold(places.undo(before.order_id), places.hold(order_id), layout, watch)
+    brought = holding.hold(places.undo(before.order_id), places.hold(order_id), layout, watch, tolerant=True)
     return Record(
         order_id=order_id,
         target=before.target,
@@ -265,7 +265,8 @@ def _taken_back(places: Places, record: Record) -> Path:
             layout = None
             with connect.frozen(places.undo(record.order_id)) as before:
                 layout = {name: str(connect.pragma(before, name)) for name in ("page_size", "auto_vacuum")}
-            brought = holding.hold(places.undo(record.order_id), places.hold(back_id), layout, _Unwatched())
+            source, target = places.undo(record.order_id), places.hold(back_id)
+            brought = holding.hold(source, target, layout, _Unwatched(), tolerant=True)
             way: Way = "tables" if record.way == "tables" else "pages"
             update = {"order_id": back_id, "way": way, "phase": "intent", "actions": _inverse(record.actions)}
             back = record.model_copy(update={**update, "brought": brought, "undoes": record.order_id})

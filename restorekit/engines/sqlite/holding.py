@@ -21,11 +21,14 @@ from restorekit.ports import Watch
 _LAYOUT = ("page_size", "auto_vacuum")
 
 
-def hold(source: Path, target: Path, layout: dict[str, str] | None, watch: Watch) -> Contents:
+def hold(
+    source: Path, target: Path, layout: dict[str, str] | None, watch: Watch, *, tolerant: bool = False
+) -> Contents:
     """Copy `source` (nobody writes it) to `target`, describe the copy. `layout`: live's page_size and auto_vacuum.
 
     The copy is in rollback mode: taken into a WAL database that stays WAL, and the other way round WAL would be
     carried into a database that was not. A different page size would be refused by one and taken over by the other.
+    With `tolerant` damaged tables are described as unreadable: an undo brings back what was there.
     """
     half = target.with_suffix(".half")
     remove_database(half)
@@ -44,7 +47,7 @@ def hold(source: Path, target: Path, layout: dict[str, str] | None, watch: Watch
     half.replace(target)
     flush(target)
     with connect.frozen(target) as connection:
-        return describe(connection)
+        return describe(connection, tolerant=tolerant)
 
 
 def promoted(order_id: str, contents: Contents, began: float) -> Promoted:
