@@ -1,8 +1,8 @@
 """SQL expressions that sum up rows: independent of their order, of column order and of storage.
 
-The text of a row is injective: before each value stands its length in bytes, or N for NULL, so no two different rows
-share a text. Generated columns stay out: they derive from the others, and their expression is part of the schema
-hash. No alias is used anywhere: a customer's column may bear any name.
+The text of a row is injective: values that may hold a `#` stand behind their length in bytes, all others end at the
+next `#`, NULL is N. So no two different rows share a text. Generated columns stay out: they derive from the others,
+and their expression is part of the schema hash. No alias is used anywhere: a customer's column may bear any name.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,14 @@ _SPATIAL = frozenset(
         "geometrycollection",
     }
 )
+_PLAIN = frozenset(
+    {
+        *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "bit"),
+        *("date", "time", "datetime", "timestamp", "year", "uuid", "inet4", "inet6"),
+    }
+)
+"""Types whose text holds neither `#` nor N."""
+
 _UTF8_BYTES = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii", "binary"})
 """Character sets whose bytes are UTF-8 already (or must not be touched)."""
 
@@ -42,6 +50,7 @@ class Column(Value):
     data_type: str
     charset: str | None = None
     scaled: bool = False
+    nullable: bool = True
     generated: bool = False
     row_time: bool = False
 
@@ -62,13 +71,15 @@ def _exact(column: Column, carried: bool) -> str:  # noqa: FBT001  # one private
 
 
 def parts(column: Column, *, carried: bool = False) -> str:
-    """Length and value of one column, as two arguments of CONCAT_WS (which drops the NULL after an N)."""
+    """One column as arguments of CONCAT_WS, which drops the NULL after an N."""
     value = _exact(column, carried)
+    if column.data_type in _PLAIN:
+        return f"IFNULL({value},'N')" if column.nullable else value
     shown = value
     if column.data_type in _LONG or column.data_type in _SPATIAL:
         # A text longer than max_allowed_packet would become NULL, and its row invisible to the sum.
         shown = f"IF(LENGTH({value})>65536,MD5({value}),{value})"
-    return f"IFNULL(LENGTH({value}),'N'),{shown}"
+    return f"IFNULL(LENGTH({value}),'N'),{shown}" if column.nullable else f"LENGTH({value}),{shown}"
 
 
 def row_text(columns: Sequence[Column], *, carried: bool = False) -> str:

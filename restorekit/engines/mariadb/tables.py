@@ -125,17 +125,19 @@ def _columns(connection: "Connection[Any]", schema: str) -> Mapping[str, list[Co
     found = rows(
         connection,
         "SELECT table_name, column_name, data_type, character_set_name, numeric_scale IS NOT NULL, is_generated, "
+        "is_nullable='YES', "
         "COALESCE(generation_expression,'') IN ('ROW START','ROW END') "
         "FROM information_schema.columns WHERE table_schema=%s ORDER BY table_name, ordinal_position",
         (schema,),
     )
     columns = defaultdict(list)
-    for table, name, data_type, charset, scaled, generated, row_time in found:
+    for table, name, data_type, charset, scaled, generated, nullable, row_time in found:
         column = Column(
             name=name,
             data_type=data_type.lower(),
             charset=charset,
             scaled=bool(scaled),
+            nullable=bool(nullable),
             generated=generated == "ALWAYS",
             row_time=bool(row_time),
         )
