@@ -310,6 +310,15 @@ def test_columns_that_moved_are_found_by_name(lab: SQLiteLab) -> None:
     assert found.rows[0].columns == ("b",)
 
 
+def test_tables_with_nothing_in_common_but_the_name(lab: SQLiteLab) -> None:
+    found = compared(
+        lab,
+        ["CREATE TABLE t (a)", "INSERT INTO t VALUES (1), (2)"],
+        ["DROP TABLE t", "CREATE TABLE t (b)", "INSERT INTO t VALUES (1)"],
+    )
+    assert (found.missing, found.changed, found.extra, found.schema_changed) == (2, 0, 1, True)
+
+
 def test_a_damaged_table_of_live_can_be_brought_back(lab: SQLiteLab) -> None:
     """Live is damaged: it is described as far as it goes, replaced as a whole, and kept as it was."""
     lab.run(

@@ -1,8 +1,11 @@
 """SQLite databases in a temporary folder: no server, but the same ways in as the others."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
+import weakref
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,16 @@ EXTRAS = (
 )
 
 
+MEMORY = Path("/dev/shm")
+
+
+def _in_memory(folder: Path) -> Path:
+    """The same folder where flushing costs nothing: a killed process loses nothing there that it would keep on disk."""
+    if not os.access(MEMORY, os.W_OK):
+        return folder
+    return Path(tempfile.mkdtemp(prefix="restorekit-", dir=MEMORY))
+
+
 class SQLiteLab:
     """One SQLite engine in `folder`; backups are database files, or `.dump` text where `form` says sql."""
 
@@ -28,8 +41,10 @@ class SQLiteLab:
     def __init__(
         self, folder: Path, *, journal: str = "delete", form: tuple[Format, Compression] = ("sqlite", "none")
     ) -> None:
-        self.folder = folder
-        self.live = folder / "live"
+        self.folder = _in_memory(folder)
+        if self.folder != folder:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.live = self.folder / "live"
         self.live.mkdir(parents=True)
         self.journal = journal
         self.form = form

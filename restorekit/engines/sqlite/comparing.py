@@ -110,8 +110,11 @@ class _Walk:
 
     def _pair(self, ours: Table | None, theirs: Table | None) -> None:
         either = ours or theirs
-        if either is not None:
-            columns = _shared(ours, theirs)
+        columns = _shared(ours, theirs) if either is not None else []
+        if not columns and ours is not None and theirs is not None:  # two tables that have only their name in common
+            self._pair(ours, None)
+            self._pair(None, theirs)
+        elif either is not None:
             key = [k for k in either.key if k in columns] if _same_key(ours, theirs) else []
             self._walk(
                 self._side("staging", self._staging, ours, (columns, key)),
