@@ -7,6 +7,7 @@ from collections.abc import Callable
 from restorekit.model.run import WORKING, Run
 from restorekit.workflow.durable import Worker
 from restorekit.workflow.house import House
+from restorekit.workflow.signals import terminable
 
 _LOOK_EVERY_S = 0.2
 
@@ -24,6 +25,10 @@ class Follower:
         As the worker it runs all queued work of this host before it leaves. Raises what interrupts it; unfinished
         work is carried on by the next command.
         """
+        with terminable():
+            return self._follow(run_id, show)
+
+    def _follow(self, run_id: str, show: Callable[[Run], None]) -> Run:
         shift: _Shift | None = None
         try:
             while True:
