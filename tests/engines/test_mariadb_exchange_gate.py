@@ -13,6 +13,7 @@ from servers.mariadb_live import Quiet
 from restorekit.engines.mariadb import exchange
 from restorekit.engines.mariadb.exchange import gate, marker
 from restorekit.engines.mariadb.exchange.accounts import escaped, matches, survey
+from restorekit.engines.mariadb.live import Live
 from restorekit.errors import GateTimeout, Temporary
 
 QUICK = ("--innodb-flush-method=nosync",)
@@ -131,6 +132,37 @@ def test_without_the_right_to_revoke_only_accounts_of_this_one_database_are_lock
         gate.reopen(ours, plan)
     assert shop.grants() == before
     shop.server.script("REVOKE ALL ON *.* FROM op@localhost")
+
+
+MINIMAL = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, TRIGGER, EVENT, EXECUTE, LOCK TABLES, "
+    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, DELETE HISTORY, RELOAD, PROCESS, CREATE USER, "
+    "CONNECTION ADMIN, SET USER, CREATE TEMPORARY TABLES"
+)
+
+
+@pytest.mark.parametrize(("option", "kind"), [("WITH GRANT OPTION", "schema_revoke"), ("", "account_lock")])
+def test_an_account_with_no_more_than_doctor_asks_for_can_exchange_and_undo(shop: Lab, option: str, kind: str):
+    shop.sql("DELETE FROM orders; DROP VIEW big; DROP TRIGGER t_first;")
+    shop.server.script(f"GRANT {MINIMAL} ON *.* TO op@localhost {option}; ALTER USER op@localhost IDENTIFIED BY ''")
+    before = shop.state()
+    op = LesserLab(shop.server, shop.staging, shop.schema)
+    assert [f.code for f in exchange.preflight(op.live, shop.order("eee1")) if f.severity == "refuse"] == []
+    done = op.swap(shop.order("eee1"))
+    assert done.gate == kind
+    assert shop.contents().objects == shop.order("eee1").proven.objects
+    assert shop.state()[3] == before[3]
+    op.undo(done, "eee2")
+    assert shop.state() == before
+
+
+class LesserLab(Lab):
+    """The same with an account of few rights."""
+
+    @property
+    def live(self) -> Live:
+        full = super().live
+        return type(full)(full.name, full.settings.model_copy(update={"user": "op"}), full.home)
 
 
 def test_patterns_in_grants_mean_what_the_server_means():

@@ -114,7 +114,7 @@ def test_tables_only_in_live_and_another_collation_are_said(shop: Lab):
 
 
 def test_an_account_that_lacks_rights_is_told_which(shop: Lab):
-    shop.server.script("CREATE USER op@localhost; GRANT SELECT, PROCESS, RELOAD ON *.* TO op@localhost")
+    shop.server.script("CREATE USER op@localhost; GRANT SELECT, PROCESS ON *.* TO op@localhost")
     settings = shop.live.settings.model_copy(update={"user": "op"})
     live = type(shop.live)("db1", settings, shop.live.home)
     try:

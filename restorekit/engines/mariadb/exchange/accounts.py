@@ -205,7 +205,7 @@ def survey(connection: "Connection[Any]", schema: str) -> Gate:
     rights, and those that nothing narrow holds, are named as `ungated`.
     """
     census = Census(connection)
-    may_grant, may_lock = _our_rights(connection)
+    grantable, may_lock = _our_rights(connection)
     everyone = [s for (s,) in rows(connection, "SELECT schema_name FROM information_schema.schemata")]
     customers = [s for s in everyone if s not in SYSTEM_SCHEMAS and not is_own(s)]
     reach = census.reach(customers)
@@ -221,7 +221,7 @@ def survey(connection: "Connection[Any]", schema: str) -> Gate:
             ungated.add(name)
             continue
         alone = {a for a in accounts if reach.get(a, set()) | reach.get(holder, set()) <= {schema}}
-        if may_grant:
+        if needs(grant) <= grantable:
             users |= {user for user, _ in accounts}
             grants += [grant] if grant else []
             masked |= set() if grant else {name}
@@ -258,14 +258,20 @@ def covering(connection: "Connection[Any]", names: Iterable[str]) -> dict[str, s
     return found
 
 
-def _our_rights(connection: "Connection[Any]") -> tuple[bool, bool]:
-    """Whether we may grant and revoke everywhere, and whether we may lock accounts."""
+def needs(grant: Grant | None) -> frozenset[str]:
+    """The rights that must be ours to grant in order to give this back (None: only masked)."""
+    words = ("SHOW VIEW",) if grant is None else grant.privileges
+    return frozenset(word.partition(" (")[0] for word in words) | {"SELECT"}
+
+
+def _our_rights(connection: "Connection[Any]") -> tuple[frozenset[str], bool]:
+    """Which rights are ours to grant everywhere, and whether we may lock accounts."""
     listing = (
         "SELECT privilege_type, is_grantable FROM information_schema.user_privileges WHERE grantee="
         "CONCAT('''', REPLACE(CURRENT_USER(),'@','''@'''), '''')"
     )
     held = dict(rows(connection, listing))
-    return held.get("INSERT") == "YES" and held.get("DROP") == "YES", "CREATE USER" in held
+    return frozenset(word for word, grantable in held.items() if grantable == "YES"), "CREATE USER" in held
 
 
 def _mapped(connection: "Connection[Any]", sql: str, args: list[Any] | None = None) -> list[dict[str, Any]]:

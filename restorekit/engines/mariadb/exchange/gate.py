@@ -38,10 +38,9 @@ def reopen(connection: "Connection[Any]", gate: Gate) -> tuple[Grant, ...]:
     """Give back exactly what `close` took, and say which grants have nothing left to stand on. Safe to repeat."""
     for name in gate.masked:
         _tolerating(connection, f"REVOKE {_MASK} ON {gate.mask_scope} FROM {name}", _NO_SUCH_GRANT | _NO_SUCH_USER)
-    lost = [grant for grant in gate.grants if not give(connection, grant)]
     for account in gate.locks:
         _tolerating(connection, f"ALTER USER {account} ACCOUNT UNLOCK", _NO_SUCH_USER)
-    return tuple(lost)
+    return tuple(grant for grant in gate.grants if not give(connection, grant))
 
 
 def lend(connection: "Connection[Any]", schema: str, names: tuple[str, ...]) -> None:

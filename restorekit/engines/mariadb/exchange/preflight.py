@@ -19,16 +19,8 @@ from restorekit.model.exchange import ExchangeOrder, Finding
 
 _ENGINES = frozenset({"InnoDB", "Aria", "MyISAM", "MEMORY", "CSV", "ARCHIVE"})
 _NEEDED = (
-    "SELECT",
-    "INSERT",
-    "CREATE",
-    "DROP",
-    "ALTER",
-    "TRIGGER",
-    "EVENT",
-    "CREATE VIEW",
-    "CREATE ROUTINE",
-    "PROCESS",
+    *("SELECT", "INSERT", "CREATE", "DROP", "ALTER", "TRIGGER", "EVENT", "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE"),
+    *("ALTER ROUTINE", "LOCK TABLES", "RELOAD", "PROCESS", "CREATE USER", "CONNECTION ADMIN", "SET USER"),
 )
 _SPARE = 1.1
 
@@ -56,7 +48,9 @@ def preflight(live: Live, order: ExchangeOrder) -> list[Finding]:
         staging = live.where_connect(order.staging)
         try:
             scene = Scene(live, session, staging, order)
-            found = [finding for check in (*CHECKS, disk) for finding in check(scene)]
+            found = list(rights(scene))
+            if not found or found[0].severity != "refuse":  # without them the other questions cannot be asked
+                found += [finding for check in (*CHECKS, disk) for finding in check(scene)]
         finally:
             session.close()
             staging.close()
@@ -227,6 +221,12 @@ def rights(scene: Scene) -> Iterator[Finding]:
         yield _refuse(
             "rights", f"restorekit's account lacks {', '.join(lacking)}", "`restorekit doctor` has the GRANT."
         )
+    if "SUPER" not in held:
+        yield _warn(
+            "no_checkpoint",
+            "without SUPER no checkpoint can be written before the exchange: a server that crashes twice right after "
+            "it may not start again",
+        )
 
 
 def disk(scene: Scene) -> Iterator[Finding]:
@@ -258,5 +258,4 @@ CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     definers,
     engines,
     extras,
-    rights,
 )

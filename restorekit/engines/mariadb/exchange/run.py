@@ -87,7 +87,8 @@ def _aftermath(live: Live, order_id: str, error: Exception) -> Exchanged:
             found = marker.read(session, order_id)
     except RestorekitError as still:
         raise EngineUnavailable(
-            f"the server went away during the exchange {order_id}; it is finished or taken back when it answers again",
+            f"the server does not answer; if the exchange {order_id} had begun, it is finished or taken back as soon "
+            "as it does",
             hint="Start the server; the next command of restorekit settles the exchange first.",
         ) from still
     if earlier is not None:
@@ -126,12 +127,12 @@ def look_first(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> 
         )
 
 
-def _measure(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> Contents | None:
+def _measure(live: Live, session: "Connection[Any]", order: ExchangeOrder, *, still: bool = False) -> Contents | None:
     """The tables of live that would move, volatile ones left out; None if there is no such database."""
     if not _exists(session, order.target):
         return None
     names = frozenset(n for n in affected(order) if not _volatile(order, n))
-    return contents(live, Where(schema_name=order.target), names)
+    return contents(live, Where(schema_name=order.target), names, still=still)
 
 
 def _exists(session: "Connection[Any]", schema: str) -> bool:
@@ -268,7 +269,7 @@ def _judge(
     live: Live, session: "Connection[Any]", order: ExchangeOrder, journal: Journal, staged: Definitions
 ) -> Journal:
     """Under the gate: is live as shown, and what exactly moves? Raises LiveChanged or PreflightRefused."""
-    now = _measure(live, session, order)
+    now = _measure(live, session, order, still=True)
     slipped = _agree(order, now)
     there = rename.tables_of(session, order.target)
     coming = wanted(order) | sequences(order)

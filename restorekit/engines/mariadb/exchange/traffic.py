@@ -49,10 +49,10 @@ def _free(connection: "Connection[Any]", table: str) -> bool:
         except pymysql.err.Error as error:
             if error.args[0] != _HELD:
                 raise
-        else:
-            rows(connection, "COMMIT")
-            rows(connection, "UNLOCK TABLES")
-            return True
+            continue
+        rows(connection, "COMMIT")
+        rows(connection, "UNLOCK TABLES")
+        return True
     return False
 
 
