@@ -85,6 +85,7 @@ def _bring(live: sqlite3.Connection, table: Table) -> None:
         for shadow in schema.shadows(live, _NEW, table.name):
             live.execute(f"DELETE FROM main.{quoted(shadow)}")
             live.execute(f"INSERT INTO main.{quoted(shadow)} SELECT * FROM {_NEW}.{quoted(shadow)}")
+            _bring_state(live, "sqlite_stat1", "tbl", shadow)
         return
     names = [*([table.rowid] if table.rowid else []), *(c.name for c in table.columns)]
     columns = ", ".join(quoted(n) for n in names)
