@@ -60,7 +60,8 @@ def template() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _own(folder)
     data = folder / "data"
-    words = ["--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"]
+    words = ["--no-defaults", f"--datadir={data}", f"--tmpdir={folder}", "--skip-test-db"]
+    words += ["--auth-root-authentication-method=normal"]
     words += ["--skip-name-resolve", "--innodb-log-file-size=8M"]
     subprocess.run([*_as_user(), "mariadb-install-db", *words], check=True, capture_output=True, timeout=120)
     return data

@@ -122,7 +122,10 @@ def template(settings: Settings, home: Home, wanted: Mapping[str, str]) -> Path:
 
 
 def _install(settings: Settings, data: Path, options: tuple[str, ...]) -> None:
-    base = ["--no-defaults", f"--datadir={data}", "--innodb-log-file-size=8M", *options]
+    # at its start a server deletes temporary tables in its tmpdir: in /tmp they may be those of live, in use
+    make_folder(data.parent / "tmp", settings)
+    own = [f"--datadir={data}", f"--tmpdir={data.parent / 'tmp'}"]
+    base = ["--no-defaults", *own, "--innodb-log-file-size=8M", *options]
     install = [settings.install_db, *base, "--auth-root-authentication-method=normal", "--skip-test-db"]
     _succeed(shell.Spec([*install, "--skip-name-resolve"], user=os_user(settings)))
     bootstrap = [settings.mariadbd, *base, "--bootstrap", "--skip-networking", "--skip-log-bin"]
