@@ -152,6 +152,10 @@ def _follow(hold: Door, answer: Out, run_id: str) -> None:
     line = ProgressLine(answer)
     try:
         hold.service.follower().follow(run_id, line)
+    except KeyboardInterrupt:
+        line.clear()
+        answer.aside(f"interrupted; `restorekit watch {run_id}` carries on")
+        raise
     finally:
         line.clear()
 

@@ -21,8 +21,7 @@ def run(words: Sequence[str]) -> int:
     except ClickException as error:
         error.show()
         return 2
-    except (typer.Abort, KeyboardInterrupt):
-        Out(as_json=False).aside("interrupted; unfinished work is carried on by `restorekit watch ID`")
+    except typer.Abort:  # the end of input at a question; of KeyboardInterrupt typer itself makes 130
         return 130
     except BrokenPipeError:
         return 1

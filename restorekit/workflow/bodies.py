@@ -1,6 +1,7 @@
 """The step bodies of a restore. Each may run again after a crash; each stores its values before it returns."""
 
 import contextlib
+from collections.abc import Iterator
 
 from restorekit import crashpoint
 from restorekit.errors import Cancelled, LiveChanged, ProofFailed, RestorekitError, Temporary
@@ -13,6 +14,7 @@ from restorekit.model.run import State
 from restorekit.model.staged import Sandbox, Staged
 from restorekit.model.undone import Undone
 from restorekit.model.verdict import Verdict
+from restorekit.ports import Engine
 from restorekit.steps import diff as diffing
 from restorekit.steps import promote as promoting
 from restorekit.steps import stage as staging
@@ -40,11 +42,10 @@ class Bodies:
         house = self._house
         plan = house.need(run_id, Plan)
         house.catalog.advance(run_id, State.STAGING)
-        engine = house.engine(plan.target.engine)
-        sandbox = engine.open_sandbox(staging.spec(run_id, plan))
-        house.catalog.keep(run_id, sandbox)
         source, watch = house.source(plan.point.source), house.watch(run_id)
-        staged = staging.stage(plan, sandbox, source, engine, house.clock, watch)
+        with self._opened(run_id, plan) as (engine, sandbox):
+            house.catalog.keep(run_id, sandbox)
+            staged = staging.stage(plan, sandbox, source, engine, house.clock, watch)
         house.catalog.keep(run_id, staged)
         crashpoint.here("stage.kept")
 
@@ -53,14 +54,14 @@ class Bodies:
         house = self._house
         plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
         house.catalog.advance(run_id, State.VERIFYING)
-        engine = house.engine(plan.target.engine)
-        engine.open_sandbox(staging.spec(run_id, plan))
         known = verifying.Known(
             manifest=_parsed(house.source(plan.point.source).manifest(plan.point)),
             last_proof=house.catalog.last_proof(plan.point.id),
         )
         playbook = house.playbook(plan.policy.playbook)
-        verdict = verifying.verify(staged, engine, playbook, known, house.clock.now(), house.watch(run_id))
+        now, watch = house.clock.now(), house.watch(run_id)
+        with self._opened(run_id, plan) as (engine, _):
+            verdict = verifying.verify(staged, engine, playbook, known, now, watch)
         house.catalog.keep(run_id, verdict)
         crashpoint.here("verify.kept")
         level = int(verdict.level)
@@ -74,9 +75,9 @@ class Bodies:
         house = self._house
         plan, staged, verdict = house.need(run_id, Plan), house.need(run_id, Staged), house.need(run_id, Verdict)
         house.catalog.advance(run_id, State.COMPARING)
-        engine = house.engine(plan.target.engine)
-        engine.open_sandbox(staging.spec(run_id, plan))
-        found = diffing.diff(plan, staged, verdict, engine, house.clock.now(), house.watch(run_id))
+        now, watch = house.clock.now(), house.watch(run_id)
+        with self._opened(run_id, plan) as (engine, _):
+            found = diffing.diff(plan, staged, verdict, engine, now, watch)
         house.catalog.keep(run_id, found)
         crashpoint.here("diff.kept")
 
@@ -96,18 +97,16 @@ class Bodies:
     def clear(self, run_id: str) -> None:
         """Is this what was approved, and is live in a state for it? Raises ApprovalNeeded, Refused, Temporary."""
         house = self._house
-        plan = house.need(run_id, Plan)
-        house.engine(plan.target.engine).open_sandbox(staging.spec(run_id, plan))
-        order = self._order(run_id)
-        swapping.clear_to_swap(house.engine(plan.target.engine).preflight(order))
+        plan, order = house.need(run_id, Plan), self._order(run_id)
+        with self._opened(run_id, plan) as (engine, _):
+            swapping.clear_to_swap(engine.preflight(order))
 
     def promote(self, run_id: str) -> None:
         """Staged → Promoted, beside live and proven again there."""
         house = self._house
-        plan = house.need(run_id, Plan)
-        engine = house.engine(plan.target.engine)
-        engine.open_sandbox(staging.spec(run_id, plan))
-        promoted = promoting.promote(self._order(run_id), engine, house.watch(run_id))
+        plan, order = house.need(run_id, Plan), self._order(run_id)
+        with self._opened(run_id, plan) as (engine, _):
+            promoted = promoting.promote(order, engine, house.watch(run_id))
         house.catalog.keep(run_id, promoted)
         crashpoint.here("promote.kept")
 
@@ -117,9 +116,9 @@ class Bodies:
         plan = house.need(run_id, Plan)
         house.watch(run_id).check()
         house.catalog.advance(run_id, State.SWAPPING)
-        engine = house.engine(plan.target.engine)
         order = self._order(run_id)
-        exchanged = swapping.swap(order, house.need(run_id, Promoted), engine, house.watch(run_id))
+        with self._opened(run_id, plan) as (engine, _):
+            exchanged = swapping.swap(order, house.need(run_id, Promoted), engine, house.watch(run_id))
         crashpoint.here("swap.done")
         house.catalog.keep(run_id, exchanged)
         crashpoint.here("swap.kept")
@@ -240,11 +239,10 @@ class Bodies:
         with contextlib.suppress(Temporary):  # the next promote, or the end, replaces or removes it
             engine.drop_holding(run_id)
         if isinstance(error, LiveChanged):
-            engine.open_sandbox(staging.spec(run_id, plan))
             staged, verdict = house.need(run_id, Staged), house.need(run_id, Verdict)
-            watch = house.watch(run_id)
-            found = diffing.diff(plan, staged, verdict, engine, house.clock.now(), watch)
-            house.catalog.keep(run_id, found)
+            now, watch = house.clock.now(), house.watch(run_id)
+            with self._opened(run_id, plan):
+                house.catalog.keep(run_id, diffing.diff(plan, staged, verdict, engine, now, watch))
         engine.cool(house.need(run_id, Staged).sandbox)
         act = house.act("not swapped", run_id, str(plan.target), code=error.code)
         house.catalog.advance(run_id, State.AWAITING_APPROVAL, failure=as_failure(error), act=act)
@@ -255,6 +253,18 @@ class Bodies:
         house = self._house
         database = str(house.need(run_id, Plan).target)
         house.catalog.advance(run_id, state, act=house.act(str(state), run_id, database))
+
+    @contextlib.contextmanager
+    def _opened(self, run_id: str, plan: Plan) -> Iterator[tuple[Engine, Sandbox]]:
+        """The engine with the run's sandbox open; a worker that was told to stop leaves no server behind."""
+        house = self._house
+        engine = house.engine(plan.target.engine)
+        sandbox = engine.open_sandbox(staging.spec(run_id, plan))
+        try:
+            yield engine, sandbox
+        finally:
+            if house.stopping.is_set():
+                engine.cool(sandbox)
 
     def _discard_sandbox(self, run_id: str) -> None:
         house = self._house

@@ -4,7 +4,9 @@ Starting Python and importing costs more than most crash tests need; two hundred
 What is killed is a real process with the real command line in it. `nursery.py SOCKET` is the forking process.
 """
 
+import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -13,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,6 +118,8 @@ class Nursery:
         """A `restorekit` command in the background."""
         self._count += 1
         out = self.folder / f"{self._count}.out"
+        out.touch()
+        out.with_suffix(".err").touch()
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         line.connect(str(self.socket))
         order = {"words": [*words], "environment": {**environment}, "out": str(out)}
@@ -168,6 +173,8 @@ def _providers() -> Iterator[str]:
 def _main(path: str) -> None:
     for name in ("dbos", "restorekit.bootstrap", "restorekit.cli.main", *_providers()):
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a collection in a child would write to every page of it
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(32)
@@ -188,11 +195,20 @@ def _attend(line: socket.socket) -> None:
     pid = os.fork()
     if pid == 0:
         line.close()
-        sys.exit(_command(order))
+        _leave(_command(order))
     line.sendall(f"{pid}\n".encode())
     _, status = os.waitpid(pid, 0)
     line.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
+
+
+def _leave(code: int) -> None:
+    """End as Python does, without taking all modules apart: that would copy every page of the parent's memory."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _command(order: dict[str, Any]) -> int:

@@ -34,8 +34,8 @@ DAMAGE = (
     "INSERT INTO visits VALUES ('b')",
 )
 AGREE = "SELECT (SELECT SUM(amount) FROM orders), (SELECT amount FROM totals)"
-REFUSING = "name: refusing\nswap: {on_live_change: refuse, gate_max: 30s}\n"
-KEEPING = "name: keeping\nswap: {on_live_change: keep_and_report, gate_max: 30s}\n"
+REFUSING = "name: refusing\nswap: {on_live_change: refuse, gate_max: 30s, lock_wait: 60s}\n"
+KEEPING = "name: keeping\nswap: {on_live_change: keep_and_report, gate_max: 30s, lock_wait: 60s}\n"
 
 
 class Shop(Protocol):

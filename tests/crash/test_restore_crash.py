@@ -5,21 +5,12 @@ back the identical damaged state, and nothing is left over.
 """
 
 import contextlib
-import re
-import shutil
 import signal
-import sqlite3
 import subprocess
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import pymysql
 import pytest
-from crash.nursery import Nursery
-from crash.shops import DAMAGE, NAME, MariaDBShop, Shop, SQLiteShop
-from scenarios.house import Answer
-from servers.mariadb import LiveServer, server_folder
+from crash.story import Story
 
 from restorekit.engines.mariadb.exchange import CRASH_POINTS as MARIADB_POINTS
 from restorekit.engines.sqlite import CRASH_POINTS as SQLITE_POINTS
@@ -38,153 +29,6 @@ KEPT = (
 ORDER = [*(f"workflow.{step}.{when}" for step in STEPS for when in ("begun", "done")), *KEPT]
 UNDO = ("workflow.undo.begun", "undo.done", "workflow.undo.done")
 SQLITE_NOT_IN_A_RESTORE = {"sqlite.settle.discarded", "sqlite.retire.deleted"}
-
-
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery.running(tmp_path_factory.mktemp("nursery")) as running:
-        yield running
-
-
-@pytest.fixture(params=["wal", "delete"])
-def sqlite_shop(tmp_path: Path, nursery: Nursery, request: pytest.FixtureRequest) -> Iterator[SQLiteShop]:
-    with SQLiteShop.open(tmp_path, nursery, request.param) as shop:
-        yield shop
-
-
-class Story:
-    """A damaged shop and one restore of it; what must be true at its end."""
-
-    def __init__(self, shop: Shop, folder: Path) -> None:
-        self.shop = shop
-        self.house = shop.house
-        self.stamps = folder / "stamps"
-        self.stamps.mkdir(exist_ok=True)
-        self.whole = shop.everything()
-        self.point = shop.back_up()
-        shop.run(*DAMAGE)
-        self.damaged = shop.everything()
-        self.id = ""
-
-    def at(self, place: str) -> dict[str, str]:
-        """The environment of a command that dies there, once."""
-        return {"RESTOREKIT_CRASH_AT": place, "RESTOREKIT_CRASH_ONCE": str(self.stamps)}
-
-    def died(self, place: str) -> bool:
-        return (self.stamps / f"crashed.{place}").exists()
-
-    def ask(self, **env: str) -> Answer:
-        """Order the restore; its id is said before anything can go wrong."""
-        answer = self.house.run("restore", NAME, "--point", self.point, env=env)
-        said = re.search(r"^Restore ([a-z0-9]+)$", answer.out, re.MULTILINE)
-        assert said, answer
-        self.id = said[1]
-        return answer
-
-    def watched(self, **env: str) -> Answer:
-        return self.house.run("watch", self.id, "--json", env=env)
-
-    def die_at(self, place: str) -> None:
-        """Give the next command, and the next, until one dies there."""
-        env = self.at(place)
-        for _ in range(3):
-            word = {"swapped": "undo", "awaiting_approval": "approve"}.get(self.state(), "watch")
-            answer = self.house.run(word, self.id, env=env) if self.id else self.ask(**env)
-            if self.died(place):
-                assert answer.code == -signal.SIGKILL, answer
-                return
-        raise AssertionError(f"nothing came to {place}: {answer}")
-
-    def state(self) -> str:
-        return "" if not self.id else str(self.house.ok("status", self.id, "--json").json["state"])
-
-    def customer_writes(self) -> None:
-        """Within a minute after any death the customer can write again, though no command of ours has run since."""
-        end = time.monotonic() + 60
-        while True:
-            try:
-                with contextlib.closing(self.shop.connect()) as session:
-                    session.cursor().execute("UPDATE totals SET amount = amount + 1")
-                    session.rollback()
-            except (sqlite3.Error, pymysql.err.Error):
-                assert time.monotonic() < end
-                time.sleep(0.1)  # when the gate opens can only be tried
-            else:
-                return
-
-    def carry_through(self, **env: str) -> None:
-        """What somebody does who knows nothing but `watch` and `approve`, until it is swapped."""
-        for _ in range(4):
-            answer = self.watched(**env)
-            if answer.code == 0:
-                break
-            assert answer.code in (6, -signal.SIGKILL), answer
-            if answer.code == 6:
-                answer = self.house.run("approve", self.id, "--json", env=env)
-                if answer.code == 0:
-                    break
-                assert answer.code == -signal.SIGKILL, answer
-        assert answer.json["state"] == "swapped", answer
-
-    def swapped_once(self) -> None:
-        """Live is what the backup was; one effect, one trace of it, nothing left over."""
-        assert self.shop.everything() == self.whole
-        self.traces("swapped", 1)
-        self.house.ok("receipt", self.id, "--json")
-
-    def undone_once(self) -> None:
-        """Live is what it was before the restore; what the restore had made of it is kept."""
-        assert self.shop.everything() == self.damaged
-        self.traces("undone", self.shop.copies_after_undo)
-
-    def traces(self, verb: str, undo_copies: int) -> None:
-        entries = self.house.ok("audit", NAME, "--json").json
-        assert [e["act"]["verb"] for e in entries if e["act"]["restore_id"] == self.id].count(verb) == 1
-        holding, kept = self.shop.left_beside()
-        assert (holding, len(kept)) == ([], undo_copies), (holding, kept)
-        assert self.sandboxes() == []
-        self.house.nothing_runs()
-        self.house.ok("audit", "verify")
-
-    def sandboxes(self) -> list[str]:
-        return sorted(p.name for p in (self.house.folder / "staging").iterdir() if p.name != "locks")
-
-    def undo(self, **env: str) -> Answer:
-        return self.house.run("undo", self.id, "--json", env=env)
-
-    def undo_through(self) -> None:
-        """`undo`, or `watch` where it has been asked for already."""
-        answer = self.watched()
-        if answer.json["state"] == "swapped":
-            answer = self.undo()
-        assert (answer.code, answer.json["state"]) == (0, "undone"), answer
-
-
-@pytest.fixture
-def wal_story(tmp_path: Path, nursery: Nursery) -> Iterator[Story]:
-    with SQLiteShop.open(tmp_path, nursery) as shop:
-        yield Story(shop, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[LiveServer]:
-    with LiveServer.running() as running:
-        yield running
-
-
-@pytest.fixture
-def mariadb_story(nursery: Nursery, server: LiveServer) -> Iterator[Story]:
-    folder = server_folder("rk-crash-")
-    try:
-        with MariaDBShop.open(folder, nursery, server) as shop:
-            yield Story(shop, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def sqlite_story(sqlite_shop: SQLiteShop, tmp_path: Path) -> Story:
-    return Story(sqlite_shop, tmp_path)
 
 
 # ---- one process after the other dies, each a little later than the one before ----
