@@ -13,7 +13,7 @@ from pathlib import Path
 import pymysql
 import pytest
 from servers.mariadb import OS_USER
-from servers.mariadb_sandbox import LIKE_LIVE, house, staged
+from servers.mariadb_sandbox import LIKE_LIVE, house, small_disk, staged
 
 from restorekit.engines.mariadb import sandbox as sandboxes
 from restorekit.engines.mariadb.connect import Settings, one, rows
@@ -232,18 +232,6 @@ def test_programs_that_are_missing_or_do_not_start(home):
     bad = spec.model_copy(update={"settings": {"collation_server": "klingon_ci"}})
     with pytest.raises(EngineUnavailable, match="did not start"):
         sandboxes.open_sandbox(Settings(), home, bad)
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str):
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "rk", str(folder)], check=False)
-    if done.returncode:
-        pytest.skip("no file system of its own can be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
 from servers.mariadb import LiveServer, server_folder
 from servers.mariadb_live import Quiet, cache
 
@@ -72,16 +74,32 @@ def house(**settings: Any) -> tuple[Settings, Home]:
 
 
 @contextlib.contextmanager
-def staged(schema: str = "zoo", like: dict[str, str] | None = None, **settings: Any) -> Iterator[Stage]:
-    """A running sandbox, discarded at the end, also when the test fails."""
+def staged(
+    schema: str = "zoo", like: dict[str, str] | None = None, *, disk: str = "", **settings: Any
+) -> Iterator[Stage]:
+    """A running sandbox, discarded at the end, also when the test fails; on a `disk` of that size, if given."""
     made, home = house(**settings)
     spec = SandboxSpec(id="r1", schema_name=schema, settings=LIKE_LIVE | (like or {}), size_hint_bytes=1 << 20)
     place = Sandbox(id="r1", engine="mariadb", folder=str(home.staging / "r1"), schema_name=schema)
+    with small_disk(home.staging, disk) if disk else contextlib.nullcontext():
+        try:
+            yield Stage(made, home, spec, sandbox.open_sandbox(made, home, spec))
+        finally:
+            sandbox.discard(place)
+    shutil.rmtree(home.base, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A file system of that size (`60m`) at `folder`; the test is skipped where none can be mounted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "rk", str(folder)], check=False)
+    if done.returncode:
+        pytest.skip("no file system of its own can be mounted here")
     try:
-        yield Stage(made, home, spec, sandbox.open_sandbox(made, home, spec))
+        yield
     finally:
-        sandbox.discard(place)
-        shutil.rmtree(home.base, ignore_errors=True)
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def without_comments(dump: bytes) -> list[bytes]:
@@ -89,4 +107,4 @@ def without_comments(dump: bytes) -> list[bytes]:
     return [line for line in dump.splitlines() if line and not line.startswith(b"--")]
 
 
-__all__ = ["LIKE_LIVE", "LiveServer", "Quiet", "Stage", "chunked", "house", "staged", "without_comments"]
+__all__ = ["LIKE_LIVE", "LiveServer", "Quiet", "Stage", "chunked", "house", "small_disk", "staged", "without_comments"]

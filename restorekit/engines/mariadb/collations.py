@@ -36,7 +36,8 @@ _TOKENS = re.compile(
     re.DOTALL,
 )
 _INDEX_SEEN = re.compile(
-    rb"^(\s+(?:UNIQUE |FULLTEXT |SPATIAL )?(?:KEY|INDEX) .*?\))\s+(IN)?VISIBLE(?=,?$)", re.MULTILINE
+    rb"^(\s+(?:UNIQUE |FULLTEXT |SPATIAL )?(?:KEY|INDEX) .*?\))\s+(?:/\*!80000 )?(IN)?VISIBLE(?: \*/)?(?=,?$)",
+    re.MULTILINE,
 )
 _NOT_ENFORCED = re.compile(
     rb",\n\s+CONSTRAINT `[^`\n]+` CHECK [^\n]*?(?:/\*!80016 NOT ENFORCED \*/|\bNOT ENFORCED)(?=,?\n)"

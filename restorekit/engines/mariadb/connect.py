@@ -76,12 +76,16 @@ def as_account(
     return _open({"host": settings.host or "127.0.0.1", "port": settings.port}, *account, schema)
 
 
-def to_socket(path: Path, user: str, secret: str = "", *, schema: str | None = None) -> "Connection[Any]":
-    """A pinned session on a sandbox; raises EngineUnavailable."""
-    return _open({"unix_socket": str(path)}, user, secret, schema)
+def to_socket(
+    path: Path, user: str, secret: str = "", *, schema: str | None = None, session: str = SESSION
+) -> "Connection[Any]":
+    """A session on a sandbox, pinned unless `session` says otherwise; raises EngineUnavailable."""
+    return _open({"unix_socket": str(path)}, user, secret, schema, session)
 
 
-def _open(place: dict[str, Any], user: str, secret: str, schema: str | None) -> "Connection[Any]":
+def _open(
+    place: dict[str, Any], user: str, secret: str, schema: str | None, session: str = SESSION
+) -> "Connection[Any]":
     try:
         connection = pymysql.connect(
             **place,
@@ -97,7 +101,7 @@ def _open(place: dict[str, Any], user: str, secret: str, schema: str | None) -> 
         )
         connection.connect(_reached(place))
         with connection.cursor() as cursor:
-            cursor.execute(SESSION)
+            cursor.execute(session)
     except (pymysql.err.OperationalError, OSError) as error:
         where = place.get("unix_socket") or f"{place.get('host')}:{place.get('port')}"
         raise EngineUnavailable(f"cannot connect to {where} as {user}: {error.args[-1]}") from error

@@ -18,7 +18,7 @@ from pymysql.connections import Connection
 from restorekit.crashpoint import here
 from restorekit.engines.mariadb.accounts import LOADER, let_in, shut_out, stand_in, without_definer
 from restorekit.engines.mariadb.collations import translated
-from restorekit.engines.mariadb.connect import Settings, one, quoted, rows
+from restorekit.engines.mariadb.connect import Settings, one, quoted, rows, to_socket
 from restorekit.engines.mariadb.crew import Crew, Job
 from restorekit.engines.mariadb.defer import Arranger, Build
 from restorekit.engines.mariadb.dialect import Dialect
@@ -29,7 +29,7 @@ from restorekit.engines.mariadb.sandbox import Marker, admin, running_marker
 from restorekit.engines.mariadb.screen import Action, Judged, Screen
 from restorekit.engines.mariadb.split import Comment, Splitter, Statement, Syntax
 from restorekit.engines.mariadb.spool import Spool
-from restorekit.errors import DumpIncomplete, DumpRefused, EngineUnavailable
+from restorekit.errors import DumpIncomplete, DumpRefused
 from restorekit.formats.compression import decompressed
 from restorekit.model.artifact import Loaded, LoadedTable
 from restorekit.model.home import Home
@@ -40,6 +40,10 @@ from restorekit.ports import Watch
 _DEADLOCK = 1213
 _TRUNCATED = 1265
 _TRIES = 5
+_SESSION = (
+    "SET SESSION foreign_key_checks=0, unique_checks=0, max_error_count=1000, lock_wait_timeout=600, "
+    "innodb_lock_wait_timeout=600"
+)
 _READING_MODES = ("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES")
 
 
@@ -79,7 +83,8 @@ def load(
                 folder = Path(sandbox.folder)
                 return stack.enter_context(Crew(lambda: _connect(marker, secret), settings.workers, watch, folder))
 
-            run = _Load(marker, session, crew(), crew(), Spool(Path(sandbox.folder)), watch)
+            spool = stack.enter_context(Spool(Path(sandbox.folder)))
+            run = _Load(marker, session, crew(), crew(), spool, watch)
             return run.all(decompressed(stream, form[1]))
 
 
@@ -102,22 +107,9 @@ def _fresh_schema(session: "Connection[Any]", marker: Marker) -> None:
 
 def _connect(marker: Marker, secret: str) -> "Connection[Any]":
     """A session as a client would have it; the modes that change how strings are read are never on by themselves."""
-    try:
-        connection = pymysql.connect(
-            unix_socket=marker.socket,
-            user=LOADER,
-            password=secret,
-            database=marker.schema_name,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=10,
-        )
-    except pymysql.err.OperationalError as error:
-        raise EngineUnavailable(f"the staging server does not answer (error {error.args[0]})") from None
+    connection = to_socket(Path(marker.socket), LOADER, secret, schema=marker.schema_name, session=_SESSION)
     modes = [m for m in str(one(connection, "SELECT @@sql_mode")).split(",") if m not in _READING_MODES]
     rows(connection, "SET SESSION sql_mode=%s", (",".join(modes),))
-    rows(connection, "SET SESSION foreign_key_checks=0, unique_checks=0, lock_wait_timeout=600")
-    rows(connection, "SET SESSION innodb_lock_wait_timeout=600, max_error_count=1000")
     return connection
 
 

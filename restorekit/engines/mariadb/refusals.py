@@ -30,6 +30,7 @@ _MEANING = {
     1136: "the number of values does not fit the columns",
     1146: "an unknown table",
     1153: "a packet that is too large",
+    1180: "rows that cannot be kept together, as a rule a duplicate key",
     1193: "an unknown variable",
     1264: "a number out of range",
     1265: "data that were truncated",

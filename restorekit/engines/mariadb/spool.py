@@ -4,14 +4,18 @@ A stream is read once. Whether the text of its rows compares with a dump of the 
 where it does not, the rows are read again from here. They are deleted with the sandbox.
 """
 
+import contextlib
+import errno
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import zstandard
+
+from restorekit.errors import DiskFull
 
 _READ = 1 << 20
 
@@ -28,8 +32,19 @@ class Spool:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with contextlib.suppress(DiskFull) if kind else contextlib.nullcontext():
+            self.close()
+
     def add(self, table: str, statement: bytes) -> None:
-        """Keep one statement (without its `;`)."""
+        """Keep one statement (without its `;`). Raises DiskFull."""
+        with _room_needed():
+            self._add(table, statement)
+
+    def _add(self, table: str, statement: bytes) -> None:
         if self._open is None or self._open[0] != table:
             self.close()
             path = _path(self._folder, table)
@@ -40,10 +55,23 @@ class Spool:
         self._open[1].write(b";\n")
 
     def close(self) -> None:
-        """End the open table's frame."""
-        if self._open is not None:
-            self._open[1].close()
-            self._open = None
+        """End the open table's frame. Raises DiskFull."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            with _room_needed():
+                opened[1].close()
+
+
+@contextlib.contextmanager
+def _room_needed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(
+            "the disk of the sandbox is full; live is untouched", hint="Free space or move `staging`, then try again."
+        ) from error
 
 
 def chunks(sandbox_folder: Path, table: str) -> Iterator[bytes]:
