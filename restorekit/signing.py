@@ -1,7 +1,9 @@
 """Ed25519 signatures for receipts, and the keyed hash for rows. The only cryptography import."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -12,15 +14,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 def _secret_file(path: Path, make: bytes) -> bytes:
     """Read the file, or create it (0600) with `make`; the first of two creators wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(fd, "wb") as file:
-        file.write(make)
-        file.flush()
-        os.fsync(file.fileno())
-    return make
+    if not path.exists():
+        fd, draft = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(fd, "wb") as file:
+            file.write(make)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # the name appears with the whole key behind it, or not at all
+        Path(draft).unlink()
+    return path.read_bytes()
 
 
 def row_key(folder: Path) -> bytes:
