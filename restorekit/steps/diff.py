@@ -126,15 +126,15 @@ def _actions(
     chosen = {t.name: _method(t) for t in tables}
     touched = {name for name, (method, _) in chosen.items() if method != "same"}
     edges = _edges(ours) | (_edges(theirs) if theirs else set())
-    for name, because in _closure(touched, edges).items():
+    absent = frozenset(t.name for t in ours.tables if theirs is None or theirs.table(t.name) is None)
+    for name, because in _closure(touched, edges, absent).items():
         method, why = chosen.get(name, ("same", ""))
         if method != "same":
             continue
-        in_live = theirs is not None and theirs.table(name) is not None
         if ours.table(name) is not None:
             outside = " (not asked for)" if scope is not None and name not in scope else ""
             why = f"linked by a foreign key with {because}{outside}"
-            chosen[name] = ("exchange" if in_live else "create", why)
+            chosen[name] = ("create" if name in absent else "exchange", why)
     return [TableAction(name=n, method=m, why=w) for n, (m, w) in sorted(chosen.items())]
 
 
@@ -159,15 +159,18 @@ def _edges(contents: Contents) -> set[tuple[str, str]]:
     return {(t.name, parent) for t in contents.tables for parent in t.references}
 
 
-def _closure(touched: set[str], edges: set[tuple[str, str]]) -> dict[str, str]:
-    """Tables to add, each with the neighbour that pulls it in."""
+def _closure(touched: set[str], edges: set[tuple[str, str]], absent: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Tables to add, each with the neighbour that pulls it in.
+
+    A child that live lacks (`absent`) is not pulled in by its parent: nothing would be torn without it.
+    """
     added: dict[str, str] = {}
     waiting = sorted(touched)
     seen = set(touched)
     while waiting:
         name = waiting.pop()
-        for a, b in edges:
-            other = b if a == name else a if b == name else None
+        for child, parent in edges:
+            other = parent if child == name else child if parent == name and child not in absent else None
             if other is not None and other not in seen:
                 seen.add(other)
                 added[other] = name

@@ -58,6 +58,13 @@ def test_a_wanted_table_pulls_in_what_was_not_asked_for_and_says_so() -> None:
     assert "not asked for" in pulled.why
 
 
+def test_a_child_that_live_lacks_comes_back_only_when_asked_for() -> None:
+    ours = contents(customers=(), orders=("customers",), items=("orders",), notes=("customers",))
+    live = contents(items=("orders",), customers=())
+    tables = [table("items", missing=1)]
+    assert methods(tables, ours, live, ("items",)) == {"items": "exchange", "orders": "create", "customers": "exchange"}
+
+
 @given(
     st.sets(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh")), max_size=12),
     st.sets(st.sampled_from("abcdefgh")),
