@@ -184,6 +184,7 @@ class LiveServer:
             database=schema,
             charset="utf8mb4",
             autocommit=True,
+            ssl_disabled=True,  # the driver would read all certificates each time
         )
 
     def rows(self, sql: str, schema: str | None = None) -> list[tuple[Any, ...]]:
