@@ -29,6 +29,7 @@ _FACTS = (
     (re.compile(rb"-- CHANGE MASTER TO (MASTER_LOG_FILE=.*?);"), "binlog"),
     (re.compile(rb"-- SET GLOBAL gtid_slave_pos='([^']*)'"), "gtid"),
 )
+_SECTION = re.compile(rb"-- Current Database: `((?:[^`]|``)+)`")
 _COMPLETED = re.compile(rb"-- Dump completed(?: on (\d{4}-\d\d-\d\d) +(\d{1,2}:\d\d:\d\d))?")
 _ANNOUNCED = re.compile(rb"-- (?:Table structure for|Dumping data for) table (?:`((?:[^`]|``)+)`|(\S+))")
 _TRUSTED = frozenset({"mariadb-dump", "mysqldump", "phpmyadmin"})
@@ -89,6 +90,8 @@ class Dialect:
         for pattern, name in _FACTS:
             if found := pattern.match(text):
                 self._fact(name, found.group(1))
+        if found := _SECTION.match(text):
+            self.facts["database"] = found.group(1).replace(b"``", b"`").decode(self.codec, "replace")
 
     def _fact(self, name: str, value: bytes) -> None:
         if value and name not in self.facts:

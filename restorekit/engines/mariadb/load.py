@@ -143,6 +143,7 @@ class _Load:
         for piece in Splitter(chunks, self.syntax):
             if isinstance(piece, Comment):
                 self.dialect.comment(piece.text)
+                self.screen.announce(self.dialect.facts.get("database", ""))
             else:
                 self._statement(piece)
         self.spool.close()

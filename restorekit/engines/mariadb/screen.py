@@ -45,6 +45,7 @@ _NOT_VARIABLES = re.compile(rb"SET\s+(PASSWORD|ROLE|DEFAULT\s+ROLE|STATEMENT)\b"
 _FORBIDDEN = re.compile(
     rb"\bLOAD_FILE\s*\(|\bINTO\s+(?:OUTFILE|DUMPFILE)\b|\bSONAME\b|\b(?:DATA|INDEX)\s+DIRECTORY\b", re.IGNORECASE
 )
+_QUOTED_NAME = re.compile(rb"`(?:[^`]|``)*`")
 _STORED = frozenset({b"VIEW", b"TRIGGER", b"PROCEDURE", b"FUNCTION", b"EVENT", b"PACKAGE", b"PACKAGE BODY"})
 _DEFINER = re.compile(
     rb"DEFINER\s*=\s*(?:`((?:[^`]|``)*)`|'([^']*)'|\"([^\"]*)\"|([\w.-]+))"
@@ -87,13 +88,18 @@ class Screen:
     dropped: list[str] = field(default_factory=list)
     _began: bool = False
 
+    def announce(self, database: str) -> None:
+        """The dump's header, or the head of one of its sections, names its database."""
+        if not self._began and database:
+            self.own = database
+
     def judge(self, statement: Statement) -> Judged:
         """Decide; raises DumpRefused, whose message says what, where and why."""
         head = statement.insert
         if head is not None:
             self._began = True
             self._check_schema(head.schema, statement)
-            if b"load_file" in statement.text.lower() and _FORBIDDEN.search(code(statement.text)):
+            if b"load_file" in statement.text.lower() and _forbidden(code(statement.text)):
                 self._refuse(statement, "LOAD_FILE", "it reads files of the server")
             return Judged(Action.ROWS, statement, verb="INSERT", name=self._text(head.table))
         text = code(statement.text, ansi=self.session.ansi)
@@ -129,7 +135,7 @@ class Screen:
         found = inserted or _SETVAL.match(text)
         if found is None:
             self._refuse(statement, _kind(text), "dumps do not hold such statements")
-        if inserted and _FORBIDDEN.search(text):
+        if inserted and _forbidden(text):
             self._refuse(statement, _kind(text), "it reads or writes files of the server")
         one, two = _names(found, 1)
         self._check_schema(one if two else b"", statement)
@@ -139,7 +145,7 @@ class Screen:
     def _object(self, statement: Statement, text: bytes, found: "re.Match[bytes]") -> Judged:
         verb, kind = _words(found.group(1)), _words(found.group(2))
         stored = kind.encode() in _STORED
-        bad = _FORBIDDEN.search(text)
+        bad = _forbidden(text)
         # A stored routine may name files in its body: creating it does not run it, and nobody runs it here.
         if bad and (not stored or b"SONAME" in bad.group().upper()):
             self._refuse(statement, f"{verb} {kind} with {_words(bad.group()).strip('( ')}", "it leaves the database")
@@ -188,13 +194,18 @@ class Screen:
             self._refuse(statement, "SET GLOBAL", "a dump must not change the server")
         if _ASSIGNED_BINLOG.search(text):
             return self._drop(statement, text, "SET SQL_LOG_BIN (a sandbox writes no binary log)")
-        if _FORBIDDEN.search(text) or re.search(rb"\bSELECT\b", text, re.IGNORECASE):
+        if _forbidden(text) or re.search(rb"\bSELECT\b", text, re.IGNORECASE):
             self._refuse(statement, "SET with a query", "a dump sets variables to values")
         self.session.apply(code(statement.text, keep_strings=True))
         if self.session.charset in TWO_BYTES:
             why = "in that character set a backslash can be half a letter"
             self._refuse(statement, f"SET NAMES {self.session.charset}", why)
         return Judged(Action.SESSION, statement, text, verb="SET")
+
+
+def _forbidden(text: bytes) -> "re.Match[bytes] | None":
+    """Words that reach outside, unless they are a name."""
+    return _FORBIDDEN.search(text) and _FORBIDDEN.search(_QUOTED_NAME.sub(b"``", text))
 
 
 def _words(text: bytes) -> str:
