@@ -16,6 +16,7 @@ from contract.engine import DAMAGE, QUIET, Stage, facts, live, make_shop, order,
 from servers.sqlite import SQLiteLab
 
 from restorekit.errors import EngineUnavailable, GateTimeout, PreflightRefused, ProofFailed, RestoreActive
+from restorekit.model.database import Where
 from restorekit.model.difference import TableAction
 from restorekit.model.exchange import ExchangeOrder
 
@@ -286,6 +287,43 @@ def test_a_lock_that_is_not_to_be_had_ends_in_time_and_changes_nothing(lab: SQLi
     assert own_files(lab) == ["hold_r1.db"]
     lab.engine.exchange(wanted, promoted, QUIET)
     assert facts(lab.engine.contents(live())) == facts(staged.proven)
+
+
+def commit_when_told(lab: SQLiteLab, ready: Any, over: Any, took: Any) -> None:
+    with closing(lab.connect("shop")) as shop:
+        shop.execute("BEGIN IMMEDIATE")
+        shop.execute("INSERT INTO orders VALUES (777, 1, 'open', 'in the middle')")
+        ready.set()
+        over.wait(60)
+        began = time.monotonic()
+        shop.execute("COMMIT")
+        took.value = time.monotonic() - began
+
+
+@pytest.mark.parametrize("way", ["pages", "tables"])
+def test_waiting_for_the_lock_does_not_hold_up_whoever_has_it(lab: SQLiteLab, way: str) -> None:
+    """An attempt that failed must leave nothing behind: a commit would wait for it until its busy timeout ends."""
+    staged = damaged_shop(lab)
+    wanted = order(staged, policy=policy(lock_wait_s=30))
+    wanted = whole(wanted) if way == "pages" else wanted
+    promoted = lab.engine.promote(wanted, QUIET)
+    ready, over, took = FORK.Event(), FORK.Event(), FORK.Value("d", -1.0)
+    customer = FORK.Process(target=commit_when_told, args=(lab, ready, over, took))
+    swapping = FORK.Process(target=lab.engine.exchange, args=(wanted, promoted, QUIET))
+    customer.start()
+    assert ready.wait(30)
+    swapping.start()
+    while not (lab.live / ".restorekit" / "undo_r1.db").exists():
+        assert swapping.is_alive()
+        time.sleep(0.005)  # another process's progress can only be polled
+    time.sleep(0.1)  # some failed attempts: nothing shows them from outside
+    over.set()
+    for process in (customer, swapping):
+        process.join(60)
+        assert process.exitcode == 0
+    assert 0 <= took.value < 2
+    kept = Where(schema_name="rk_undo_r1")
+    assert lab.engine.count(kept, "orders", "id = 777") == 1
 
 
 @pytest.mark.parametrize("way", ["pages", "tables"])

@@ -165,9 +165,10 @@ def _pages_rollback(job: Job) -> float:
     with connect.frozen(job.hold) as new, connect.writer(job.live, job.lock_wait_s) as live:
         undo = UndoCopy(live, job)
         undo.ahead()
-        live.execute("PRAGMA locking_mode=EXCLUSIVE")
         lock(live, "BEGIN EXCLUSIVE", job.lock_wait_s)
         held = Held(job)
+        # Only now: in this mode a failed attempt would keep its shared lock, and a writer's commit would wait for us.
+        live.execute("PRAGMA locking_mode=EXCLUSIVE")
         live.execute("COMMIT")  # the transaction ends (a backup would refuse it), the file lock stays
         undo.under_gate(held)
 
