@@ -85,8 +85,8 @@ class Lab:
             made = manifest.model_copy(update={"taken_at": night - timedelta(seconds=40)})
             beside = target.with_name(f"{name}.db.manifest.json")
             beside.write_text(made.model_dump_json(), encoding="utf-8")
-            for file in (target, beside):
-                os.utime(file, (night.timestamp() - 30, night.timestamp() - 30))
+            for made_up in (target, beside):
+                os.utime(made_up, (night.timestamp() - 30, night.timestamp() - 30))
         self._restic("backup", "-q", "--host", "lab", "--time", f"{night:%Y-%m-%d %H:%M:%S}", str(self._backup))
 
     def _restic(self, *words: str) -> None:

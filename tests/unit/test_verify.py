@@ -55,6 +55,20 @@ def test_any_difference_to_the_manifest_fails(other: Contents) -> None:
     assert against(other, contents(), "manifest")[0].outcome == "failed"
 
 
+def test_a_table_that_could_not_be_measured_is_never_proven() -> None:
+    unclear = contents().tables[0].model_copy(update={"fingerprint": None, "rows": None})
+    checks = against(contents().model_copy(update={"tables": (unclear,)}), contents(), "manifest")
+    assert [c.outcome for c in checks] == ["passed", "skipped"]
+
+
+def test_earlier_versions_of_rows_count() -> None:
+    def versions(value: str) -> Contents:
+        history = Fingerprint(algorithm="h", rows=9, value=value)
+        return contents().model_copy(update={"tables": (contents().tables[0].model_copy(update={"history": history}),)})
+
+    assert against(versions("1"), versions("2"), "manifest")[0].outcome == "failed"
+
+
 def test_equal_is_equal_and_a_sequence_may_stand_later() -> None:
     def sequence(value: int) -> Contents:
         return contents(objects=(ObjectContents(kind="sequence", name="s", hash="h", next_value=value),))
