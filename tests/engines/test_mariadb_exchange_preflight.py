@@ -77,6 +77,14 @@ def test_foreign_keys_from_other_databases_and_torn_ones_refuse(shop: Lab):
     assert "later → orders" in found(shop, "not_closed", actions=whole.actions).text
 
 
+def test_a_child_that_nobody_brings_tears_nothing(shop: Lab):
+    shop.sql("UPDATE customers SET score = 7; DROP TABLE orders")
+    customers = [a for a in shop.order("aaa1").actions if a.name == "customers"]
+    assert [a.method for a in customers] == ["exchange"]
+    findings = exchange.preflight(shop.live, shop.order("aaa1", actions=customers))
+    assert [f.text for f in findings if f.code == "not_closed"] == []
+
+
 def test_a_definer_that_live_does_not_have_refuses_by_name(shop: Lab):
     shop.staging.script("CREATE USER ghost@localhost; CREATE DEFINER=ghost@localhost VIEW haunted AS SELECT 1", "shop")
     try:

@@ -22,13 +22,27 @@ def pointing_in(connection: "Connection[Any]", schema: str) -> tuple[str, ...]:
 
 def torn(connection: "Connection[Any]", schema: str, moving: AbstractSet[str]) -> tuple[str, ...]:
     """Foreign keys of the schema with only one end among `moving`, as `child → parent`."""
-    found = rows(
+    found = _keys(connection, schema)
+    return tuple(f"{child} → {parent}" for child, parent in found if (child in moving) != (parent in moving))
+
+
+def orphaned(connection: "Connection[Any]", schema: str, coming: AbstractSet[str]) -> tuple[str, ...]:
+    """Foreign keys of the schema whose child is `coming` without its parent, as `child → parent`.
+
+    A child that stays where it was staged tears nothing.
+    """
+    found = _keys(connection, schema)
+    return tuple(f"{child} → {parent}" for child, parent in found if child in coming and parent not in coming)
+
+
+def _keys(connection: "Connection[Any]", schema: str) -> list[tuple[Any, ...]]:
+    """All (child, parent) within the schema."""
+    return rows(
         connection,
         "SELECT DISTINCT table_name, referenced_table_name FROM information_schema.referential_constraints "
         "WHERE constraint_schema=%s AND unique_constraint_schema=%s ORDER BY 1, 2",
         [schema, schema],
     )
-    return tuple(f"{child} → {parent}" for child, parent in found if (child in moving) != (parent in moving))
 
 
 def must_be_closed(

@@ -135,7 +135,7 @@ def foreign_keys(scene: Scene) -> Iterator[Finding]:
             "They would follow the old tables. Drop them for the exchange and create them again.",
         )
     torn = keys.torn(scene.session, scene.order.target, scene.moving)
-    torn += keys.torn(scene.staging, scene.order.staging.schema_name, wanted(scene.order))
+    torn += keys.orphaned(scene.staging, scene.order.staging.schema_name, wanted(scene.order))
     if torn:
         yield _refuse(
             "not_closed",
