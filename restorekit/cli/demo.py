@@ -65,7 +65,7 @@ class _Story:
         moment = ("--before", f"{accident:%Y-%m-%dT%H:%M}", "--contains", f"{serious:%Y-%m-%dT%H:%M}")
         self._type("plan", "acme_shop", *moment)
         self._say("Staged beside live, proven, compared; it stops there: nobody has agreed yet (exit code 6).")
-        self._type("restore", "acme_shop", *moment, expect=6)
+        self._type("restore", "acme_shop", *moment, "--no-ask", expect=6)
         run_id = self._last_run()
         self._type("diff", run_id)
         self._say("The customer agrees. The swap is one step; what was there is kept.")
@@ -94,7 +94,7 @@ class _Story:
 
     def _say(self, text: str) -> None:
         self._out.say()
-        self._out.say(text, style="italic")
+        self._out.say(text, style="italic", hang=0)
 
     def _type(self, *words: str, expect: int = 0) -> None:
         """Run a command as if typed; another exit code than expected ends the story."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from restorekit.cli import show, words
+from restorekit.cli import ending, show, words
 from restorekit.cli.app import Database, Door, Json, RunId, app, door, out
 from restorekit.cli.shelf import Quiet
 from restorekit.errors import AuditBroken, UsageError
@@ -159,7 +159,7 @@ def peek(
     try:
         run = service.follower().follow(run_id, lambda _run: None)
         if run.state != State.STAGED:
-            show.ended(answer, service.desk.story(run_id), hold.zone)
+            ending.ended(answer, service.desk.story(run_id), hold.zone)
             raise typer.Exit(run.failure.exit_code if run.failure else 1)
         act = hold.act("reveal" if reveal else "peek", database=str(name), restore_id=run_id, confirmed=reveal)
         _show_peek(hold, run_id, (table, where, 1 if count else 20), act.confirmed, count=count, as_json=as_json)

@@ -1,46 +1,43 @@
 """Plans, verdicts, differences and receipts as text for tired people; 80 columns, no colour needed."""
 
-from typing import TYPE_CHECKING
-
 from restorekit.cli import words
 from restorekit.cli.out import Out
 from restorekit.model.difference import Difference, TableDifference
 from restorekit.model.plan import Plan
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.receipt import Receipt
-from restorekit.model.run import Run, State
 from restorekit.model.verdict import Verdict
-
-if TYPE_CHECKING:
-    from restorekit.bootstrap.desk import Story
 
 _MARK = {"passed": "ok", "failed": "FAILED", "skipped": "skipped", "not_applicable": "n/a"}
 
 
 def plan(out: Out, value: Plan, zone: str) -> None:
     """What will run, why, and what it costs."""
-    point = value.point
+    point, policy = value.point, value.policy
     what = "whole database" if value.scope is None else "tables " + ", ".join(value.scope)
     out.say(f"Plan for {value.target} ({what})", style="bold")
-    out.say(f"  point     {point.id} from {point.source} ({point.medium}, {words.size(point.size_bytes)})")
-    out.say(f"  its data  {_data_of(point, zone)}")
+    out.pair("point", f"{point.id} from {point.source} ({point.medium}, {words.size(point.size_bytes)})")
+    out.pair("its data", data_of(point, zone))
     for reason in value.reasons:
-        out.say(f"  because   {reason}")
+        out.pair("because", reason)
     low, high = words.span(value.estimate.low_s), words.span(value.estimate.high_s)
-    out.say(f"  takes     {low} to {high} until the difference is shown")
-    out.say(f"            ({value.estimate.basis})")
+    out.pair("takes", f"{low} to {high} until the difference is shown ({value.estimate.basis})")
     for caution in value.cautions:
-        out.say(f"  note      {caution}")
-    policy = value.policy
-    out.say(
-        f"  policy    playbook {policy.playbook}: level {policy.min_level} before a swap, live changes: "
-        f"{policy.on_live_change}, undo kept {words.span(policy.keep_undo_s)}"
+        out.pair("note", caution)
+    live = "kept and named" if policy.on_live_change == "keep_and_report" else "refused"
+    out.pair(
+        "policy",
+        f"playbook {policy.playbook}: level {words.level(policy.min_level)} before a swap; writes that slip in are "
+        f"{live}; undo for {words.span(policy.keep_undo_s)}",
     )
     for choice in value.refused[:5]:
-        out.say(f"  refused   {choice.point.id}: {choice.reason}", style="dim")
+        out.pair("refused", f"{choice.point.id}: {choice.reason}", style="dim")
+    if len(value.refused) > 5:
+        out.pair("", f"and {len(value.refused) - 5} more; `restorekit points` lists them all", style="dim")
 
 
-def _data_of(point: RecoveryPoint, zone: str) -> str:
+def data_of(point: RecoveryPoint, zone: str) -> str:
+    """The moment of its data, and how well that is known."""
     if point.consistent_at is None:
         return "of a moment that is not known"
     known = {"exact": "", "bounded": ", bounded", "claimed": ", as it claims", "none": ", not certain"}
@@ -53,7 +50,7 @@ def verdict(out: Out, value: Verdict) -> None:
     for check in value.checks:
         style = "red" if check.outcome == "failed" else ""
         reason = f": {check.reason}" if check.reason else ""
-        out.say(f"  {int(check.level)} {_MARK[check.outcome]:8} {check.name}{reason}", style=style)
+        out.say(f"  {int(check.level)} {_MARK[check.outcome]:8} {check.name}{reason}", style=style, hang=13)
         if check.outcome == "failed":
             for line in check.evidence[:5]:
                 out.say(f"             {line}", style=style)
@@ -107,47 +104,6 @@ def _rows(out: Out, tables: list[TableDifference]) -> None:
             out.say(f"  {table.name}: {hidden:,} more rows", style="dim")
 
 
-def ended(out: Out, story: "Story", zone: str) -> None:
-    """How a restore stands, always with what is true of live and what to do next."""
-    run = story.run
-    out.say(f"Restore {run.id} of {run.request.target}: {words.state(run.state)}", style="bold")
-    if run.failure:
-        out.say(f"  {run.failure.message}")
-        for line in run.failure.details:
-            out.say(f"    {line}")
-        out.say(f"  {run.failure.live}")
-        if run.failure.hint:
-            out.say(f"  hint: {run.failure.hint}")
-    for line in _next(run, story.receipt, zone):
-        out.say(f"  {line}")
-
-
-def _next(run: Run, receipt: Receipt | None, zone: str) -> list[str]:
-    untouched = "live untouched"
-    if run.state == State.SWAPPED and receipt is not None:
-        done = receipt.exchanged
-        lines = [f"live changed, undo with: restorekit undo {run.id}"]
-        lines.append(f"undo possible until {words.moment(receipt.undo_until, zone)}")
-        lines.append(
-            f"writers waited {done.blocked_s:.2f} s (gate: {done.gate}); earlier state in {done.undo.schema_name}"
-        )
-        lines += [f"written meanwhile, kept in {done.undo.schema_name}: {s.name}: {s.note}" for s in done.slipped]
-        return [*lines, *done.notes]
-    if run.state == State.AWAITING_APPROVAL:
-        return [untouched, f"look:    restorekit diff {run.id}", f"approve: restorekit approve {run.id}"]
-    if run.state in (State.STAGED, State.VERIFIED, State.COMPARED):
-        return [
-            untouched,
-            f"export with: restorekit export {run.id} > dump.sql",
-            f"discard: restorekit cancel {run.id}",
-        ]
-    if run.state == State.UNDONE:
-        return ["live is as it was before the restore"]
-    if run.failure:
-        return []
-    return [untouched] if run.state != State.SWAPPING else []
-
-
 def receipt(out: Out, value: Receipt, zone: str) -> None:
     """The receipt for people; the signed one is the JSON."""
     out.say(f"Receipt for restore {value.restore_id}", style="bold")
@@ -165,4 +121,4 @@ def receipt(out: Out, value: Receipt, zone: str) -> None:
         ("signed with", value.public_key),
     )
     for name, text in rows:
-        out.say(f"  {name:12}{text}")
+        out.pair(name, text, wide=12)

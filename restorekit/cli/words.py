@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+_YEAR = 365.25 * 86_400
+
 
 def moment(at: datetime | None, zone: str, now: datetime | None = None) -> str:
     """`Sat 2009-01-17 16:41:07 +01:00 (4 d ago)`, or a dash."""
@@ -19,18 +21,24 @@ def short_moment(at: datetime | None, zone: str) -> str:
 
 
 def age(at: datetime, now: datetime | None = None) -> str:
-    """How long ago, in the largest unit that says enough."""
+    """How long ago, or in what time, in the largest unit that says enough."""
     seconds = ((now or datetime.now(UTC)) - at).total_seconds()
-    word = "ago" if seconds >= 0 else "ahead"
-    return f"{span(abs(seconds))} {word}"
+    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
 
 
 def span(seconds: float) -> str:
-    """A duration: `45 s`, `12 min`, `26 h`, `17 d`."""
-    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172800, "h", 3600)):
+    """A duration: `45 s`, `12 min`, `26 h`, `17 d`, `1.4 years`."""
+    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600), (_YEAR, "d", 86_400)):
         if seconds < limit:
-            return f"{seconds / size:.1f} {unit}" if seconds < 10 and unit == "s" else f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86400:.0f} d"
+            number = round(seconds / size, 1 if seconds < 10 else None)
+            return f"{number:g} {unit}"
+    years = seconds / _YEAR
+    return f"{years:.1f} years" if years < 10 else f"{years:.0f} years"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 row`, `1,251 rows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def size(count: int | None) -> str:
@@ -51,6 +59,16 @@ def level(number: int | None) -> str:
     return f"{number} {names[number]}" if number else "not proven"
 
 
+_STATES = {
+    "requested": "queued",
+    "awaiting_approval": "waits for approval",
+    "compared": "difference shown",
+    "cancelling": "being cancelled",
+    "undoing": "being undone",
+    "retired": "retired, its undo copy is deleted",
+}
+
+
 def state(name: str) -> str:
     """A state in words."""
-    return "waits for approval" if name == "awaiting_approval" else name
+    return _STATES.get(name, name)

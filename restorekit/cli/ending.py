@@ -1,0 +1,123 @@
+"""How a restore stands: always what is true of live, and what to do next. And what consent would mean."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from restorekit.cli import show, words
+from restorekit.cli.out import Out
+from restorekit.model.difference import Difference
+from restorekit.model.receipt import Receipt
+from restorekit.model.run import WORKING, Run, State
+
+if TYPE_CHECKING:
+    from restorekit.bootstrap.desk import Story
+
+UNTOUCHED = "live untouched"
+
+
+def ended(out: Out, story: "Story", zone: str) -> None:
+    """State, reason, what is true of live, what to do next."""
+    run = story.run
+    out.say(f"Restore {run.id} of {run.request.target}: {words.state(run.state)}", style="bold")
+    if run.failure:
+        out.say(f"  {run.failure.message}")
+        for line in run.failure.details:
+            out.say(f"    {line}")
+        out.say(f"  {run.failure.live}")
+        if run.failure.hint:
+            out.pair("hint", run.failure.hint, wide=6)
+    for line in _next(run, story.receipt, zone):
+        out.say(f"  {line}")
+
+
+_STEPS = {
+    State.SWAPPING: ("live is being exchanged right now; follow it with: restorekit watch {id}",),
+    State.UNDOING: ("live is being exchanged back right now; follow it with: restorekit watch {id}",),
+    State.AWAITING_APPROVAL: ("look:    restorekit diff {id}", "approve: restorekit approve {id}"),
+    State.RETIRED: ("the undo copy is deleted; undo is no longer possible",),
+    **dict.fromkeys(WORKING - {State.SWAPPING, State.UNDOING}, ("follow it with: restorekit watch {id}",)),
+    **dict.fromkeys(
+        (State.STAGED, State.VERIFIED, State.COMPARED),
+        ("export:  restorekit export {id} > dump.sql", "discard: restorekit cancel {id}"),
+    ),
+}
+_LIVE_IS_ANOTHER = frozenset({State.SWAPPING, State.UNDOING, State.SWAPPED, State.UNDONE, State.RETIRED})
+
+
+def _next(run: Run, receipt: Receipt | None, zone: str) -> list[str]:
+    if receipt is not None and run.state == State.SWAPPED:
+        return _swapped(run, receipt, zone)
+    if receipt is not None and run.state == State.UNDONE:
+        return ["live changed back: it is as it was just before the swap", f"the other side is kept {_until(receipt)}"]
+    live = [] if run.failure or run.state in _LIVE_IS_ANOTHER else [UNTOUCHED]
+    return live + [line.format(id=run.id) for line in _STEPS.get(run.state, ())]
+
+
+def _until(receipt: Receipt) -> str:
+    return f"until {receipt.undo_until:%Y-%m-%d}"
+
+
+def _swapped(run: Run, receipt: Receipt, zone: str) -> list[str]:
+    done = receipt.exchanged
+    until = words.moment(receipt.undo_until, zone)
+    if receipt.undo_until > datetime.now(UTC):
+        lines = [f"live changed, undo with: restorekit undo {run.id}", f"undo possible until {until}"]
+    else:
+        lines = [f"live changed; undo was possible until {until}"]
+    lines.append(f"writers waited {done.blocked_s:.2f} s (gate: {done.gate}); earlier state in {done.undo.schema_name}")
+    lines += [f"written meanwhile, kept in {done.undo.schema_name}: {s.name}: {s.note}" for s in done.slipped]
+    return [*lines, *done.notes]
+
+
+def expiring(out: Out, receipts: list[Receipt], zone: str) -> None:
+    """Warn of undo copies that can soon no longer be used."""
+    for receipt in receipts:
+        out.aside(
+            f"undo of {receipt.restore_id} ({receipt.database}) ends {words.moment(receipt.undo_until, zone)}: "
+            f"is all well? If not: restorekit undo {receipt.restore_id}",
+            style="yellow",
+        )
+
+
+def consent(out: Out, story: "Story", zone: str) -> None:
+    """All that somebody should know who is asked to agree."""
+    plan, found = story.plan, story.difference
+    assert plan is not None
+    assert found is not None
+    policy, run = plan.policy, story.run
+    scope = "the tables " + ", ".join(plan.scope) if plan.scope else "all"
+    out.say(f"If you agree, {scope} of {plan.target} becomes what it was:", style="bold")
+    out.pair("moment", show.data_of(plan.point, zone))
+    out.pair("back", _comes_back(found))
+    out.pair("lost", _would_go(found))
+    names = [a.name for a in found.actions if a.method != "same"]
+    out.pair("swapped", f"{words.count(len(names), 'table')}, in one step: {_some(names)}")
+    out.pair("writers", f"wait at most {words.span(policy.gate_max_s)}; if that is not enough, live stays as it is")
+    kept = words.span(policy.keep_undo_s)
+    out.pair("undo", f"restorekit undo {run.id}; all that leaves live is kept for {kept}")
+
+
+def _comes_back(found: Difference) -> str:
+    missing, changed = sum(t.missing for t in found.tables), sum(t.changed for t in found.tables)
+    objects = [f"{o.kind} {o.name}" for o in found.objects if o.change != "extra"]
+    parts = [words.count(missing, "missing row")] if missing else []
+    parts += [f"{words.count(changed, 'changed row')} as backed up"] if changed else []
+    parts += [_some(objects)] if objects else []
+    return ", ".join(parts) or "nothing: live holds all of it"
+
+
+def _would_go(found: Difference) -> str:
+    """What live has and would no longer have."""
+    extra, changed = sum(t.extra for t in found.tables), sum(t.changed for t in found.tables)
+    gone = [a.name for a in found.actions if a.method == "remove"]
+    objects = [f"{o.kind} {o.name}" for o in found.objects if o.change == "extra"]
+    parts = [f"{words.count(extra, 'row')} that only live has"] if extra else []
+    parts += [f"the present values of {words.count(changed, 'row')}"] if changed else []
+    parts += [f"{words.count(len(gone), 'table')} that the backup lacks: {_some(gone)}"] if gone else []
+    parts += [_some(objects)] if objects else []
+    return "; ".join(parts) or "nothing"
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
