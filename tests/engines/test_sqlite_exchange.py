@@ -462,20 +462,6 @@ def test_no_reader_ever_sees_both_sides(lab: SQLiteLab) -> None:
     assert set(answers) <= {("old",) * 3, ("new",) * 3}
 
 
-def test_a_full_disk_is_said_before_anything_happens(wal: SQLiteLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    staged = damaged_shop(wal)
-    wanted = order(staged)
-    real = os.statvfs
-
-    def nearly_full(path: Any) -> os.statvfs_result:
-        state = list(real(path))
-        state[4] = 1  # blocks available
-        return os.statvfs_result(state)
-
-    monkeypatch.setattr(os, "statvfs", nearly_full)
-    assert [(f.code, f.severity) for f in wal.engine.preflight(wanted)] == [("disk", "wait")]
-
-
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     lab = SQLiteLab(tmp_path)
     lab.live.rmdir()

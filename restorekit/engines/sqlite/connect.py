@@ -5,6 +5,7 @@ this process, would silently drop the locks that a running exchange holds.
 """
 
 import contextlib
+import errno
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -131,6 +132,10 @@ def explained(
         yield
     except sqlite3.Error as error:
         raise _translated(error, what, damaged or (lambda text: SourceDamaged(text, hint=live)), live) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(f"no space left while working on {what}", hint=f"{live} Free some space.") from error
 
 
 def _translated(

@@ -31,10 +31,11 @@ def promote(places: Places, order: ExchangeOrder, watch: Watch) -> Promoted:
     began = time.monotonic()
     places.own_folder()
     layout = None
-    if order.live is not None:
-        with connect.explained(f"database {order.target}"), connect.reader(places.live(order.target)) as live:
-            layout = {name: str(connect.pragma(live, name)) for name in ("page_size", "auto_vacuum")}
-    held = holding.hold(places.path(order.staging), places.hold(order.id), layout, watch)
+    with connect.explained(f"database {order.target}"):
+        if order.live is not None:
+            with connect.reader(places.live(order.target)) as live:
+                layout = {name: str(connect.pragma(live, name)) for name in ("page_size", "auto_vacuum")}
+        held = holding.hold(places.path(order.staging), places.hold(order.id), layout, watch)
     holding.check_equal(order.proven, held, order.actions)
     return holding.promoted(order.id, held, began)
 

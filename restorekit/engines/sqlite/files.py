@@ -1,6 +1,5 @@
 """A delivered database file: received byte by byte, judged by its header, never opened before it is whole."""
 
-import errno
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from restorekit.engines.sqlite import schema
 from restorekit.engines.sqlite.connect import explained, frozen
 from restorekit.engines.sqlite.places import STAGED
 from restorekit.engines.sqlite.sandboxes import mark_cut
-from restorekit.errors import DiskFull, DumpIncomplete, LoadFailed
+from restorekit.errors import DumpIncomplete, LoadFailed
 from restorekit.model.artifact import Loaded, LoadedTable
 
 MAGIC = b"SQLite format 3\x00"
@@ -105,22 +104,12 @@ def receive(folder: Path, chunks: Iterator[bytes]) -> Loaded:
 
 def _written(path: Path, chunks: Iterator[bytes]) -> tuple[int, str]:
     total, digest = 0, hashlib.sha256()
-    try:
-        with path.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                digest.update(chunk)
-                total += len(chunk)
-    except OSError as error:
-        raise no_room(error) from error
+    with path.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+            total += len(chunk)
     return total, digest.hexdigest()
-
-
-def no_room(error: OSError) -> BaseException:
-    """DiskFull for a full disk or an exhausted quota, else the error itself."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskFull("no space left in the staging folder", hint="Free some space and try again. Live is untouched.")
-    return error
 
 
 def _tables(path: Path) -> tuple[LoadedTable, ...]:

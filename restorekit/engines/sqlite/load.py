@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from restorekit.engines.sqlite import files, sandboxes
+from restorekit.engines.sqlite.connect import explained
 from restorekit.engines.sqlite.places import STAGED, remove_database
 from restorekit.engines.sqlite.replay import replay
 from restorekit.formats.compression import decompressed
@@ -20,4 +21,5 @@ def load(sandbox: Sandbox, stream: Iterable[bytes], form: tuple[Format, Compress
     remove_database(folder / STAGED)
     sandboxes.mark_cut(folder, None)
     chunks = decompressed(stream, form[1])
-    return files.receive(folder, chunks) if form[0] == "sqlite" else replay(folder, chunks, live, watch)
+    with explained("the staged database"):
+        return files.receive(folder, chunks) if form[0] == "sqlite" else replay(folder, chunks, live, watch)
