@@ -211,5 +211,5 @@ def lab(schema: str, text: str = SHOP, *, server: LiveServer, staging: LiveServe
     finally:
         for each in (server, staging):
             names = [n for (n,) in each.rows("SHOW DATABASES") if n == schema or n.startswith(("rk_", "_restorekit"))]
-            each.script("SET foreign_key_checks=0;" + "".join(f"DROP DATABASE `{n}`;" for n in names))
+            each.script("SET foreign_key_checks=0;" + "".join(f"DROP DATABASE IF EXISTS `{n}`;" for n in names))
             each.script("DROP USER IF EXISTS owner@localhost")

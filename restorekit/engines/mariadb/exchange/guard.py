@@ -3,15 +3,17 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
 
 from restorekit import shell
+from restorekit.engines.mariadb.connect import Settings
 from restorekit.engines.mariadb.live import Live
 from restorekit.errors import EngineUnavailable
+from restorekit.model.home import Home
 from restorekit.model.value import Value
 
-READY = b"ready\n"
-DONE = b"done\n"
+_READY = b"ready\n"
+_DONE = b"done\n"
 _START_S = 20.0
 
 
@@ -19,10 +21,14 @@ class Errand(Value):
     """What the second process is told; a password stays in its file."""
 
     name: str
-    settings: dict[str, Any]
-    home: dict[str, Any]
+    settings: Settings
+    home: Home
     order_id: str
-    dead_man_s: float
+
+    @property
+    def live(self) -> Live:
+        """The server it is about."""
+        return Live(self.name, self.settings, self.home)
 
 
 @contextlib.contextmanager
@@ -33,14 +39,15 @@ def watching(live: Live, order_id: str, dead_man_s: float) -> Iterator[Callable[
     """
     errand = Errand(
         name=live.name,
-        settings=live.settings.model_dump(mode="json"),
-        home=live.home.model_dump(mode="json", exclude={"row_key"}),
+        settings=live.settings,
+        home=live.home.model_copy(update={"row_key": b""}),
         order_id=order_id,
-        dead_man_s=dead_man_s,
     )
-    argv = [sys.executable, "-m", "restorekit.engines.mariadb.exchange.deadman"]
+    # By path and without its folder on the module path (-P): it starts in a tenth of the time, and is there at once.
+    script = Path(__file__).with_name("deadman.py")
+    argv = [sys.executable, "-P", str(script), f"{dead_man_s:g}"]
     with shell.companion(shell.Spec(argv)) as other:
         other.send(errand.model_dump_json().encode() + b"\n")
-        if other.line(_START_S) != READY:
+        if other.line(_START_S) != _READY:
             raise EngineUnavailable("the second process that guards the gate did not start; live is untouched")
-        yield lambda: other.send(DONE)
+        yield lambda: other.send(_DONE)

@@ -39,3 +39,10 @@ def settle_order(live: Live, order_id: str, wait_s: float) -> Settled | None:
         if found is None or found.phase not in marker.UNFINISHED:
             return None
         return settle_one(live, session, found)
+
+
+def take_over(live: Live, order_id: str) -> None:
+    """End the sessions of a swapper that died or is stuck, and settle its exchange. Safe to repeat."""
+    with contextlib.closing(live.connect()) as connection:
+        evict(connection, order_id)
+    settle_order(live, order_id, wait_s=60)
