@@ -54,6 +54,12 @@ class Stage:
         with contextlib.closing(sandbox.admin(self.sandbox, self.sandbox.schema_name)) as session:
             return rows(session, sql)
 
+    def script(self, sql: str) -> None:
+        """Several statements in one session."""
+        with contextlib.closing(sandbox.admin(self.sandbox, self.sandbox.schema_name)) as session:
+            for statement in sql.split(";"):
+                rows(session, statement)
+
     def one(self, sql: str) -> Any:
         with contextlib.closing(sandbox.admin(self.sandbox, self.sandbox.schema_name)) as session:
             return one(session, sql)
