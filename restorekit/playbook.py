@@ -6,26 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from restorekit.errors import PlaybookError
+from restorekit.model.duration import Seconds
 from restorekit.model.plan import Policy
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(value: object) -> object:
-    """`7d`, `72h`, `5s` or plain seconds."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)\s*([smhd])", value.strip())
-        if match is None:
-            msg = f"{value!r} is not a duration like 5s, 10m, 72h or 7d"
-            raise ValueError(msg)
-        return int(match.group(1)) * _UNITS[match.group(2)]
-    return value
-
-
-Seconds = Annotated[int, BeforeValidator(_seconds)]
 
 
 def _expectation(text: str) -> str:

@@ -5,20 +5,35 @@ Sections of engines and sources stay raw here: each provider validates its own s
 
 import os
 import socket
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from restorekit.errors import ConfigError
+from restorekit.model.database import DatabaseId
+from restorekit.model.duration import Seconds
 
 DEFAULT_PLACES = (Path("restorekit.yaml"), Path("/etc/restorekit/restorekit.yaml"))
 
 
+def _aware(value: object) -> object:
+    """A day or a time; without offset it is of UTC, so that the same file means the same on every machine."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    return moment.replace(tzinfo=UTC) if isinstance(moment, datetime) and moment.tzinfo is None else moment
+
+
 class DatabaseEntry(BaseModel):
-    """A database configured by hand."""
+    """A database configured by hand.
+
+    `since` is when it became this customer's (nothing: always, unless another owner is known), `moved_from` the
+    `engine/name` it had before then: backups under that name are its own, too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,10 +41,24 @@ class DatabaseEntry(BaseModel):
     customer: str = ""
     playbook: str = "default"
     name: str | None = None
+    since: Annotated[datetime | None, BeforeValidator(_aware)] = None
+    moved_from: str | None = None
+
+    @model_validator(mode="after")
+    def _moved_when(self) -> "DatabaseEntry":
+        if self.moved_from is not None and (self.since is None or not self.customer):
+            msg = "moved_from needs customer and since"
+            raise ValueError(msg)
+        if self.moved_from is not None:
+            DatabaseId.parse(self.moved_from)
+        return self
 
 
 class Settings(BaseModel):
-    """The whole configuration. `folder` is where the file lies; relative paths inside it start there."""
+    """The whole configuration. `folder` is where the file lies; relative paths inside it start there.
+
+    `retire` cancels what was staged `staging_ttl`, or waits for approval `approval_ttl`, without anybody deciding.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,7 +73,14 @@ class Settings(BaseModel):
     engines: dict[str, dict[str, Any]] = {}
     sources: dict[str, dict[str, Any]] = {}
     databases: dict[str, DatabaseEntry] = {}
+    staging_ttl: Seconds = 48 * 3600
+    approval_ttl: Seconds = 72 * 3600
     folder: Path = Path()
+
+    def entry(self, database: DatabaseId) -> DatabaseEntry | None:
+        """What is configured by hand for this database."""
+        found = ((e.engine, e.name or key, e) for key, e in self.databases.items())
+        return next((e for engine, name, e in found if (engine, name) == (database.engine, database.name)), None)
 
     @field_validator("timezone")
     @classmethod
