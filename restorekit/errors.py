@@ -35,6 +35,8 @@ property of the type, never guessed from a message.
 
 from typing import ClassVar
 
+UNTOUCHED = "live untouched"
+
 
 class RestorekitError(Exception):
     """Something unexpected happened."""
@@ -42,6 +44,8 @@ class RestorekitError(Exception):
     code: ClassVar[str] = "unexpected"
     exit_code: ClassVar[int] = 1
     temporary: ClassVar[bool] = False
+    live: str = ""
+    """What is true of live where the error ends a command; empty if only the restore's own state can say."""
 
     def __init__(self, message: str = "", *, hint: str = "", details: tuple[str, ...] = ()) -> None:
         """Say what happened (`message`), what to do next (`hint`) and, line by line, the `details`."""
@@ -59,6 +63,7 @@ class UsageError(RestorekitError):
     """The command or its options cannot be understood."""
 
     code, exit_code = "usage", 2
+    live = UNTOUCHED
 
 
 class ConfigError(UsageError):
@@ -83,12 +88,14 @@ class NeedsChoice(RestorekitError):
     """More than one thing fits and restorekit does not guess."""
 
     code, exit_code = "needs_choice", 3
+    live = UNTOUCHED
 
 
 class NoPoint(RestorekitError):
     """No usable recovery point."""
 
     code, exit_code = "no_point", 4
+    live = UNTOUCHED
 
 
 class PointExpired(NoPoint):
@@ -185,6 +192,7 @@ class RestoreActive(Temporary):
     """Another restore of this database is active."""
 
     code = "restore_active"
+    live = UNTOUCHED
 
 
 class Refused(RestorekitError):

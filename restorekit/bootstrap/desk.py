@@ -27,6 +27,8 @@ from restorekit.steps import retire as retiring
 from restorekit.workflow import durable
 from restorekit.workflow.house import House
 
+_MOST_PROBLEMS = 5
+
 
 @dataclass(frozen=True)
 class Story:
@@ -57,17 +59,21 @@ class Desk:
     def plan(self, request: Request) -> Plan:
         """What would run. Raises NoPoint, NeedsChoice, PointExpired, UnknownName, EngineUnavailable, PlaybookError."""
         database = request.database
-        points = self._shelf.points(database, fresh=True)
+        points, problems = self._shelf.points(database, fresh=True)
+        unread = tuple(f"could not be read: {p}" for p in problems[:_MOST_PROBLEMS])
         if not points:
             raise NoPoint(
                 f"no recovery point of {database} is known",
                 hint="`restorekit inventory` shows what the sources hold.",
+                details=unread,
             )
         points = self._shelf.refined(points, request)
         choices = picking.pick(request, points, self._house.catalog.proofs(database))
         playbook: Playbook = self._house.playbook(self.playbook_name(request.target))
         now = self._house.clock.now()
-        return planning.plan(request, choices, playbook.policy(), self._live(request.target), now)
+        plan = planning.plan(request, choices, playbook.policy(), self._live(request.target), now)
+        # A backup that nobody can read is no reason to stop, and every reason to say that there may be a better one.
+        return plan.model_copy(update={"cautions": (*plan.cautions, *unread)})
 
     def _live(self, target: DatabaseId) -> planning.Live:
         engine = self._house.engine(target.engine)

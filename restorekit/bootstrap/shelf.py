@@ -58,6 +58,16 @@ def _open_below(point: RecoveryPoint) -> bool:
     return point.state == PointState.USABLE and point.quality == Quality.BOUNDED and point.earliest is None
 
 
+@dataclass(frozen=True)
+class Look:
+    """One look at the sources: points found per source; `errors` are of those that could not be looked at at all."""
+
+    problems: tuple[str, ...] = ()
+    unparsed: int = 0
+    found: dict[str, int] = field(default_factory=dict)
+    errors: tuple[RestorekitError, ...] = ()
+
+
 class Shelf:
     """Sources and engines as they are now, and what the catalog remembers of them."""
 
@@ -65,44 +75,47 @@ class Shelf:
         self._house = house
         self._settings = settings
 
-    def scan(self, only: str | None = None) -> tuple[list[str], int, dict[str, int]]:
-        """Look at every source (or one): problems, unparsed names, and points found per source."""
+    def scan(self, only: str | None = None) -> Look:
+        """Look at every source (or one)."""
         if only is not None and only not in self._settings.sources:
             known = ", ".join(sorted(self._settings.sources)) or "none"
             raise UnknownName(f"there is no source {only!r}; configured: {known}")
         problems: list[str] = []
+        errors: list[RestorekitError] = []
         unparsed, found = 0, {}
         for name in self._settings.sources if only is None else [only]:
             try:
                 scan = self._house.source(name).scan(self._house.catalog.points(source=name))
             except RestorekitError as error:
                 problems.append(f"{name}: {error.message}")
+                errors.append(error)
                 continue
             self._house.catalog.record_scan(scan)
             problems += [f"{name}: {p}" for p in scan.problems]
             unparsed += scan.unparsed
             found[name] = len(scan.points)
-        return problems, unparsed, found
+        return Look(tuple(problems), unparsed, found, tuple(errors))
 
-    def live(self) -> tuple[dict[DatabaseId, LiveDatabase], list[str]]:
-        """Every live database, and sentences about engines that do not answer."""
+    def live(self) -> tuple[dict[DatabaseId, LiveDatabase], dict[str, RestorekitError]]:
+        """Every live database, and the engines that do not answer."""
         found: dict[DatabaseId, LiveDatabase] = {}
-        problems = []
+        silent: dict[str, RestorekitError] = {}
         for name in self._settings.engines:
             try:
                 found |= {d.database: d for d in self._house.engine(name).databases()}
             except RestorekitError as error:
-                problems.append(f"{name}: {error.message}")
-        return found, problems
+                silent[name] = error
+        return found, silent
 
     def inventory(self, only: str | None = None) -> Inventory:
         """Scan, then everything per database."""
-        problems, unparsed, found = self.scan(only)
+        look = self.scan(only)
         live, silent = self.live()
         points = self._by_database(self._house.catalog.points(source=only))
         names = sorted({*live, *points}, key=str)
         stocks = tuple(self._stock(n, live.get(n), points.get(n, [])) for n in names)
-        return Inventory(stocks=stocks, problems=tuple(problems + silent), unparsed=unparsed, scanned=found)
+        problems = (*look.problems, *(f"{name}: {error.message}" for name, error in silent.items()))
+        return Inventory(stocks=stocks, problems=problems, unparsed=look.unparsed, scanned=look.found)
 
     def find(self, words: str) -> list[Stock]:
         """Databases whose name, engine or customer holds every word."""
@@ -117,7 +130,10 @@ class Shelf:
         return hits
 
     def identify(self, text: str) -> DatabaseId:
-        """`engine/name`, or a name that only one engine or source knows. Raises NeedsChoice, UnknownName."""
+        """`engine/name`, or a name that only one engine or source knows.
+
+        Raises NeedsChoice; UnknownName, or what keeps an engine from answering.
+        """
         if "/" in text:
             try:
                 database = DatabaseId.parse(text)
@@ -125,11 +141,16 @@ class Shelf:
                 raise UnknownName(str(error)) from error
             if database.engine not in self._settings.engines:
                 known = ", ".join(sorted(self._settings.engines))
-                raise UnknownName(f"there is no engine {database.engine!r}; configured: {known}")
+                raise UnknownName(
+                    f"there is no engine {database.engine!r}; configured: {known}",
+                    hint="See `engines` in restorekit.yaml.",
+                )
             return database
-        live, _ = self.live()
+        live, silent = self.live()
         remembered = {p.database for p in self._house.catalog.points()}
         hits = sorted((d for d in {*live, *remembered} if d.name == text), key=str)
+        if not hits and silent:  # it may well be there
+            raise next(iter(silent.values()))
         if not hits:
             raise UnknownName(
                 f"no database {text!r} is live or in a backup", hint="Try `restorekit find` or `restorekit inventory`."
@@ -142,14 +163,20 @@ class Shelf:
             )
         return hits[0]
 
-    def points(self, database: DatabaseId, *, fresh: bool = False) -> list[RecoveryPoint]:
-        """Points of this database, newest first; looks at the sources first if `fresh` or nothing is remembered."""
+    def points(self, database: DatabaseId, *, fresh: bool = False) -> tuple[list[RecoveryPoint], tuple[str, ...]]:
+        """Points of this database, newest first, and what could not be read; looks at the sources if it must.
+
+        Where none is known and a source could not be looked at, raises what kept it from that: it may hold some.
+        """
         catalog = self._house.catalog
         remembered = catalog.points(database)
-        if fresh or not remembered:
-            self.scan()
-            remembered = catalog.points(database)
-        return remembered
+        if remembered and not fresh:
+            return remembered, ()
+        look = self.scan()
+        remembered = catalog.points(database)
+        if not remembered and look.errors:
+            raise look.errors[0]
+        return remembered, look.problems
 
     def refined(self, points: list[RecoveryPoint], request: Request) -> list[RecoveryPoint]:
         """The same points, with the moment of their manifest where a lower bound is wanted and only an upper one known.

@@ -110,7 +110,9 @@ def points(
     answer, hold = out(as_json=as_json), door(context)
     shelf = hold.service.shelf
     name = shelf.identify(database)
-    found = shelf.points(name, fresh=scan)
+    found, problems = shelf.points(name, fresh=scan)
+    for problem in problems:
+        answer.aside(f"could not be read: {problem}", style="yellow")
     if around is not None:
         near = hold.time(around, "--around")
         found = sorted(found, key=lambda p: abs((p.consistent_at - near).total_seconds()) if p.consistent_at else 1e18)

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from restorekit import crashpoint
-from restorekit.errors import Cancelled, LiveChanged, ProofFailed, RestorekitError, Temporary
+from restorekit.errors import Cancelled, ConfigError, LiveChanged, ProofFailed, RestorekitError, Temporary
 from restorekit.model.contents import Contents
 from restorekit.model.difference import Difference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted
@@ -80,6 +80,7 @@ class Bodies:
             found = diffing.diff(plan, staged, verdict, engine, now, watch)
         house.catalog.keep(run_id, found)
         crashpoint.here("diff.kept")
+        _demand_something(plan, verdict, found)
 
     def rest(self, run_id: str, state: State) -> None:
         """The sandbox's server stops while people think; the folder stays."""
@@ -139,7 +140,7 @@ class Bodies:
         engine = self._house.engine(self._house.need(run_id, Plan).target.engine)
         try:
             return engine.outcome(order_id)
-        except Temporary as error:
+        except (Temporary, ConfigError) as error:
             hint = f"When it answers again, `restorekit watch {run_id}` finds out and goes on."
             message = f"whether live was exchanged cannot be said now: {error.message}"
             raise Unsettled(type(error)(message, hint=hint)) from error
@@ -304,6 +305,19 @@ def _demand(plan: Plan, verdict: Verdict) -> None:
             f"the playbook {plan.policy.playbook} demands {plan.policy.min_level}",
             hint="Choose another point, or look at it with --until verified. Live is untouched.",
             details=lines,
+        )
+
+
+def _demand_something(plan: Plan, verdict: Verdict, found: Difference) -> None:
+    """A backup without a row is whole and proven, and still most likely the backup of a failure."""
+    if plan.request.until != "swapped" or plan.scope is not None or found.live is None:
+        return
+    here, there = (sum(t.rows or 0 for t in c.tables) for c in (found.live, verdict.contents))
+    if here and not there:
+        raise ProofFailed(
+            f"the backup is proven, but it is empty: {len(verdict.contents.tables)} tables without a row, "
+            f"while live has {here} rows in {len(found.live.tables)} tables",
+            hint="Choose another recovery point; look at this one with --until diff. Live is untouched.",
         )
 
 

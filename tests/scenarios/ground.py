@@ -1,4 +1,4 @@
-"""Ground for bad input: a live MariaDB with customers, two sources, an installation; and the proof that live kept still.
+"""Ground for bad input: a live MariaDB with customers, two sources, an installation; proof that live kept still.
 
 Commands are real processes out of a nursery (see `crash.nursery`), so that forty of them fit into a minute.
 """
@@ -92,6 +92,7 @@ class Ground:
         folder = server_folder("rk-bad-")
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            live.script("CREATE DATABASE IF NOT EXISTS neighbour; CREATE OR REPLACE TABLE neighbour.t (v INT)")
             nursery = stack.enter_context(Nursery.running(folder))
             repository = Repository(folder / "repository").init()
             (folder / "dumps" / "db1").mkdir(parents=True)
@@ -194,9 +195,9 @@ class Ground:
         answer = self.house.run(*words, "--json", env=env)
         told = answer.json
         error = told["error"]
-        assert (answer.code, error and error["code"]) == (exit_code, code), answer
+        assert (answer.code, error and error["code"]) == (exit_code, code), (told.get("state"), error, answer.err)
         assert error["exit_code"] == exit_code
-        assert error["hint"], answer
+        assert error["hint"], error
         shown = self.house.run("status", told["id"]) if "id" in told else self.house.run(*words, env=env)
         text = " ".join(f"{shown.out} {shown.err}".split())
         assert "Traceback" not in text, shown

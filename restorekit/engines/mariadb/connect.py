@@ -19,6 +19,7 @@ SESSION = (
     "SET SESSION time_zone='+00:00', sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', "
     "lock_wait_timeout=3, innodb_lock_wait_timeout=3, group_concat_max_len=1048576"
 )
+_REFUSED = frozenset({1045, 1698, 4151})
 OWN_PREFIX = "rk_"
 MARKER_SCHEMA = "_restorekit"
 SYSTEM_SCHEMAS = frozenset({"mysql", "sys", "information_schema", "performance_schema", MARKER_SCHEMA})
@@ -63,8 +64,16 @@ def password(settings: Settings, base: Path) -> str:
 
 
 def to_live(settings: Settings, base: Path, *, schema: str | None = None) -> "Connection[Any]":
-    """A pinned session on live; raises EngineUnavailable."""
-    return as_account(settings, base, (settings.user, password(settings, base)), schema=schema)
+    """A pinned session on live; raises EngineUnavailable, and ConfigError where the server refuses the account."""
+    try:
+        return as_account(settings, base, (settings.user, password(settings, base)), schema=schema)
+    except EngineUnavailable as error:
+        if not (isinstance(error.__cause__, pymysql.err.OperationalError) and error.__cause__.args[0] in _REFUSED):
+            raise
+        raise ConfigError(
+            f"the database server refuses the account {settings.user}: wrong password, or it may not log in from here",
+            hint="Check user and password_file of this engine in restorekit.yaml.",
+        ) from error
 
 
 def as_account(
