@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from restorekit.cli import shapes, show
+from restorekit.cli import ending, shapes, show
 from restorekit.cli.app import Database, Door, Json, RunId, app, caller, door, out
 from restorekit.cli.out import Out
 from restorekit.cli.progress import ProgressLine
@@ -24,6 +24,7 @@ As = Annotated[str | None, typer.Option("--as", help="Restore under another name
 UntilOption = Annotated[
     Literal["staged", "verified", "diff", "swapped"], typer.Option("--until", help="Stop after this step.")
 ]
+NoAsk = Annotated[bool, typer.Option("--no-ask", help="Never ask: stop where approval is needed (exit code 6).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Approve what the difference shows without asking.")]
 ENDINGS = {State.FAILED: 5, State.CANCELLED: 130}
 
@@ -111,6 +112,7 @@ def restore(
     other: As = None,
     until: UntilOption = "swapped",
     yes: Yes = False,
+    no_ask: NoAsk = False,
     as_json: Json = False,
 ) -> None:
     """Restore a database beside live, prove it, show the difference; swap it in after approval.
@@ -128,7 +130,8 @@ def restore(
     answer.say(f"Restore {run_id}")
     _follow(hold, answer, run_id)
     if _story_state(hold, run_id) == State.AWAITING_APPROVAL:
-        _approval(hold, answer, run_id, yes=yes or value.policy.auto_approve)
+        agreed = yes or value.policy.auto_approve
+        _approval(hold, answer, run_id, yes=agreed, ask=not no_ask)
     _end(hold, answer, run_id)
 
 
@@ -136,18 +139,32 @@ def _story_state(hold: Door, run_id: str) -> State:
     return hold.service.house.catalog.run(run_id).state
 
 
-def _approval(hold: Door, answer: Out, run_id: str, *, yes: bool) -> None:
+def _approval(hold: Door, answer: Out, run_id: str, *, yes: bool, ask: bool) -> None:
     """Show what was found and ask, if somebody is there to be asked."""
     story = hold.service.desk.story(run_id)
     if story.run.failure is not None:
         return
     _evidence(hold, answer, run_id)
-    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not answer.as_json
-    if not yes and not (interactive and typer.confirm("Swap this into live now?", default=False, err=True)):
+    answer.say()
+    ending.consent(answer, story, hold.zone)
+    if not yes and not (ask and _somebody_there(answer) and _agreed(answer, run_id)):
         return
     text = "--yes" if yes else "confirmed at the terminal"
     hold.service.desk.approve(run_id, hold.act("approve", restore_id=run_id, confirmed=text))
     _follow(hold, answer, run_id)
+
+
+def _somebody_there(answer: Out) -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty() and not answer.as_json
+
+
+def _agreed(answer: Out, run_id: str) -> bool:
+    """The answer at the terminal; whoever leaves the question open has not agreed, and loses nothing."""
+    try:
+        return typer.confirm("Swap this into live now?", default=False, err=True)
+    except (typer.Abort, KeyboardInterrupt):
+        answer.aside(f"\nlive untouched; it waits for approval: restorekit approve {run_id}", style="")
+        raise
 
 
 def _evidence(hold: Door, answer: Out, run_id: str, *, summary: bool = True) -> None:
@@ -177,7 +194,7 @@ def _end(hold: Door, answer: Out, run_id: str) -> None:
     if not answer.as_json:
         if story.run.request.until in ("verified", "diff") and story.run.state in (State.VERIFIED, State.COMPARED):
             _evidence(hold, answer, run_id)
-        show.ended(answer, story, hold.zone)
+        ending.ended(answer, story, hold.zone)
     code = _exit_code(story.run.state, story.run.failure.exit_code if story.run.failure else None)
     if code:
         raise typer.Exit(code)
@@ -208,7 +225,7 @@ def status(
         answer.document(shapes.story(story))
         if not as_json:
             _evidence(hold, answer, story.run.id)
-            show.ended(answer, story, hold.zone)
+            ending.ended(answer, story, hold.zone)
         return
     runs = hold.service.house.catalog.runs(limit=20)
     answer.document([shapes.story(hold.service.desk.story(r.id)) for r in runs])
@@ -315,7 +332,7 @@ def cancel(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> N
     story = hold.service.desk.story(run.id)
     answer.document(shapes.story(story))
     if not as_json:
-        show.ended(answer, story, hold.zone)
+        ending.ended(answer, story, hold.zone)
     if story.run.state in ACTIVE:
         raise RestorekitError(f"restore {run.id} is still {story.run.state}")
 
