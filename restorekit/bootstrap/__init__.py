@@ -113,7 +113,7 @@ def open_service(config: Path | None = None) -> Service:
         store,
         shelf,
         Desk(house, settings, shelf, partial(durable.ready, store.engine)),
-        Looking(house, settings),
+        Looking(house),
     )
 
 

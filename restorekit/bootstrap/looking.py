@@ -1,64 +1,26 @@
-"""Looking without changing: doctor, peek into a backup, export a staged database, capture live."""
+"""Looking without changing: peek into a backup, export a staged database, capture live."""
 
-import shutil
-from collections.abc import Callable
-from functools import partial
 from typing import Any, BinaryIO
 
-from restorekit.errors import Refused, RestorekitError
+from restorekit.errors import Refused
 from restorekit.model.contents import Contents
 from restorekit.model.database import DatabaseId, Where
-from restorekit.model.exchange import Finding
 from restorekit.model.plan import Plan
 from restorekit.model.request import Act
 from restorekit.model.run import State
 from restorekit.model.staged import Staged
 from restorekit.ports import Engine, Watch
-from restorekit.settings import Settings
 from restorekit.steps.stage import spec
 from restorekit.workflow.house import House
 
 _STAGED = frozenset({State.STAGED, State.VERIFIED, State.COMPARED, State.AWAITING_APPROVAL})
-_LOW_DISK = 2 << 30
 
 
 class Looking:
     """Reads staged databases and live; every look is in the audit log."""
 
-    def __init__(self, house: House, settings: Settings) -> None:
+    def __init__(self, house: House) -> None:
         self._house = house
-        self._settings = settings
-
-    def doctor(self) -> list[tuple[str, Finding]]:
-        """Findings of every engine and source, of disk and state; (where, finding)."""
-        found: list[tuple[str, Finding]] = []
-        for name in self._settings.engines:
-            found += [(name, f) for f in _asked(partial(self._check_engine, name))]
-        for name in self._settings.sources:
-            found += [(name, f) for f in _asked(partial(self._check_source, name))]
-        for entry in self._settings.databases.values():
-            found += [("playbook", f) for f in _asked(partial(self._check_playbook, entry.playbook))]
-        return [*found, ("staging", self._disk())]
-
-    def _check_engine(self, name: str) -> list[Finding]:
-        return self._house.engine(name).check()
-
-    def _check_source(self, name: str) -> list[Finding]:
-        return self._house.source(name).check()
-
-    def _check_playbook(self, name: str) -> list[Finding]:
-        self._house.playbook(name)
-        return []
-
-    def _disk(self) -> Finding:
-        folder = self._settings.staging
-        while not folder.exists():
-            folder = folder.parent
-        free = shutil.disk_usage(folder).free
-        text = f"{free / 1e9:.1f} GB free for staging in {self._settings.staging}"
-        if free < _LOW_DISK:
-            return Finding(severity="warn", code="disk", text=text, hint="A restore needs about twice its size here.")
-        return Finding(severity="ok", code="disk", text=text)
 
     def peek(
         self, run_id: str, table: str, condition: str, most: int, act: Act
@@ -109,11 +71,3 @@ class Looking:
         engine = self._house.engine(run.request.target.engine)
         engine.open_sandbox(spec(run.id, self._house.need(run.id, Plan)))
         return engine, staged
-
-
-def _asked(question: Callable[[], list[Finding]]) -> list[Finding]:
-    """The findings, or the error as one."""
-    try:
-        return question()
-    except RestorekitError as error:
-        return [Finding(severity="refuse", code=error.code, text=error.message, hint=error.hint)]

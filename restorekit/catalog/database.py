@@ -5,7 +5,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.engine import URL
@@ -65,6 +65,25 @@ def open_database(url: str) -> Database:
         with _created(Path(str(parsed.database))):
             return _migrated(Database(_sqlite_engine(parsed)))
     return _migrated(Database(_postgres_engine(parsed)))
+
+
+def tables_of(url: str) -> Literal["absent", "behind", "current", "ahead"]:
+    """How the tables there stand to this program's, without creating or migrating anything; raises as opening does."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        if not Path(str(parsed.database)).exists():
+            return "absent"
+        engine = create_engine(f"sqlite:///file:{parsed.database}?mode=ro&uri=true")
+    else:
+        engine = _postgres_engine(parsed)
+    try:
+        with speaking_plainly(), engine.connect() as connection:
+            current = _revision(connection)
+    finally:
+        engine.dispose()
+    if current in ("", HEAD):
+        return "current" if current else "absent"
+    return "behind" if current < HEAD else "ahead"
 
 
 def _parse(url: str) -> URL:

@@ -19,17 +19,20 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
 
     Example: restorekit doctor
     """
+    from restorekit.bootstrap.doctor import examine
+
     answer = out(as_json=as_json)
-    findings = door(context).service.looking.doctor()
+    findings = examine(door(context).config)
     answer.document([{"where": where, **f.model_dump(mode="json")} for where, f in findings])
     if not as_json:
         for where, finding in findings:
             style = {"refuse": "red", "wait": "yellow", "warn": "yellow"}.get(finding.severity, "")
-            answer.say(f"{finding.severity:7}{where}: {finding.text}", style=style)
+            answer.say(f"{finding.severity:7}{where}: {finding.text}", style=style, hang=7)
             if finding.hint and finding.severity != "ok":
-                answer.say(f"       {finding.hint}")
+                answer.say("       " + finding.hint.replace("\n", "\n       "), hang=9)
     if any(f.severity == "refuse" for _, f in findings):
-        raise Refused("doctor found what makes a restore impossible", hint="Mend what is marked refuse.")
+        answer.aside("what is marked refuse makes a restore impossible; nothing was changed", style="bold")
+        raise typer.Exit(Refused.exit_code)
 
 
 @app.command()
