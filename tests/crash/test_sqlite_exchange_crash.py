@@ -122,7 +122,7 @@ def scene(folder: Path, journal: str, way: str, filler: int = 300) -> Scene:
     else:
         some = tuple(a for a in everything if a.name != "kept")
         wanted = wanted.model_copy(update={"actions": (*some, TableAction(name="kept", method="same", why="test"))})
-    log = folder / "acknowledged"
+    log = lab.folder / "acknowledged"
     log.touch()
     return Scene(lab, staged, wanted, lab.engine.promote(wanted, QUIET), log)
 
