@@ -210,13 +210,14 @@ class Shelf:
         if text is None:
             return None
         try:
-            taken = Contents.model_validate_json(text).taken_at
+            manifest = Contents.model_validate_json(text)
         except ValidationError:
             return None
+        taken = manifest.taken_at
         if point.latest is not None and taken > point.latest:
             return None
         update = {"consistent_at": taken, "earliest": taken, "latest": taken, "quality": Quality.CLAIMED}
-        return point.model_copy(update={**update, "consistency": "snapshot"})
+        return point.model_copy(update={**update, "consistency": manifest.settings.get("consistency", "snapshot")})
 
     def customer(self, database: DatabaseId) -> str:
         """Who owns it, as configured or as last recorded."""

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,21 @@ def test_a_table_without_transactions_that_is_written_meanwhile_is_not_claimed(s
     assert manifest.settings["consistency"] == "per_table"
     assert manifest.table("accounts").fingerprint is not None
     assert b"-- Dump completed" in dump
+
+
+def test_its_moment_is_that_of_the_snapshot(server):
+    """What is committed while the dump is written is not in it, however long the measuring takes."""
+    seen = []
+
+    class Clock(Quiet):
+        def progress(self, phase, done, total, unit="bytes"):
+            seen.append(datetime.now(UTC))
+            server.script("INSERT INTO shop.ledger (n) VALUES (0)")
+
+    began_at = datetime.now(UTC)
+    dump, manifest = captured(live_on(server), Clock())
+    assert began_at < manifest.taken_at < seen[0]
+    assert_equal(manifest, loaded(server, dump))
 
 
 def test_a_definition_that_changes_meanwhile_makes_it_worthless(server):

@@ -81,8 +81,10 @@ def test_the_end_marker_bounds_the_moment_from_above(folder: Callable[..., Folde
     lab.write("db1/twice.sql", b"SELECT 1;\n-- Dump completed on 2026-10-25  2:30:00\n")
     source = lab.source()
     summer, twice = only(source, "summer"), only(source, "twice")
-    assert summer.latest == summer.consistent_at == datetime(2026, 7, 17, 1, 0, 5, tzinfo=UTC)
-    assert twice.latest == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)  # the later of the two half past two
+    assert (
+        summer.latest == summer.consistent_at == datetime(2026, 7, 17, 1, 0, 6, tzinfo=UTC)
+    )  # the marker knows no fractions
+    assert twice.latest == datetime(2026, 10, 25, 1, 30, 1, tzinfo=UTC)  # the later of the two half past two
     assert (summer.earliest, summer.quality) == (None, Quality.BOUNDED)
 
 

@@ -34,7 +34,7 @@ def test_one_file_of_many_databases(folder: Callable[..., Folder], name: str):
         text = delivered(source, point)
         assert text == HEAD + section(database) + TAIL
         assert (point.size_bytes, point.compression) == (len(text), "none")
-        assert point.latest == datetime(2026, 1, 17, 2, 0, 5, tzinfo=UTC)
+        assert point.latest == datetime(2026, 1, 17, 2, 0, 6, tzinfo=UTC)
     assert source.scan(list(points.values())).points == ()
     shutil.rmtree(lab.base / "cache")  # a lost index costs only time
     assert delivered(lab.source(), points["blog"]) == HEAD + section("blog") + TAIL

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import pymysql
@@ -127,9 +128,9 @@ def _started(live: Live, session: "Connection[Any]", schema: str, found: list[Ta
                 said = _first_words(process, log_bin=log_bin)
                 if not said:
                     dump.judge(process.wait(60), b"", schema)
-                position = begin(view)
+                began_at, position = datetime.now(UTC), begin(view)
             if not log_bin or position == _position(said):
-                yield _Start(process, said, Snapshot([view], position))
+                yield _Start(process, said, Snapshot([view], position, began_at))
                 return
     raise Temporary(
         f"no moment was found in which dump and fingerprints of {schema} see the same; nothing usable was written",
@@ -180,7 +181,7 @@ def _unsettled(session: "Connection[Any]", schema: str, found: list[Table]) -> d
     names = frozenset(t.name for t in found if not t.transactional)
     if not names:
         return {}
-    return {t.name: t.fingerprint for t in measure(Snapshot([session], ""), schema, names).tables}
+    return {t.name: t.fingerprint for t in measure(Snapshot([session], "", datetime.now(UTC)), schema, names).tables}
 
 
 def _honest(found: Contents, unsettled: dict[str, Fingerprint | None], live: Live, schema: str) -> Contents:

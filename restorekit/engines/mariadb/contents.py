@@ -3,7 +3,6 @@
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pymysql.connections import Connection
@@ -66,7 +65,7 @@ def measure(
     summed = dict(zip((t.name for t in order), spread(view.sessions, jobs), strict=True))
     return Contents(
         origin=origin,
-        taken_at=datetime.now(UTC),
+        taken_at=view.began_at,
         tables=tuple(_table(t, *summed.get(t.name, (None, None))) for t in found),
         objects=described,
         settings=settings,

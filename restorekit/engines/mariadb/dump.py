@@ -32,9 +32,11 @@ _NUMBER = re.compile(r"[Ee]rror:? (\d+)")
 def spec(live: Live, where: Where, *, versioned: bool, options: Sequence[str] = ()) -> shell.Spec:
     """The process that writes `where` to its standard output; secrets travel by descriptor."""
     words = [*_OPTIONS, *(["--dump-history"] if versioned else []), *options, "--", where.schema_name]
-    # only this file: an admin's own options must not change what a dump holds
     return shell.Spec(
-        [live.settings.dump, "--defaults-file={fd:login}", *words], secrets={"login": _login(live, where)}
+        # only this file: an admin's own options must not change what a dump holds
+        [live.settings.dump, "--defaults-file={fd:login}", *words],
+        secrets={"login": _login(live, where)},
+        env={"TZ": live.home.timezone},  # the clock of the trailer, which sources read in the zone of the house
     )
 
 

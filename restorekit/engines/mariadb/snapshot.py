@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pymysql.connections import Connection
@@ -17,10 +18,14 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Sessions that all see the same state; `position` is its place in the binary log, if there is one."""
+    """Sessions that all see the same state; `position` is its place in the binary log, if there is one.
+
+    Everything that was committed before `began_at` is in it.
+    """
 
     sessions: Sequence["Connection[Any]"]
     position: str
+    began_at: datetime
 
     @property
     def session(self) -> "Connection[Any]":
@@ -41,14 +46,14 @@ def snapshot(live: Live, where: Where, wanted: int, *, still: bool = False) -> I
         most = max(1, wanted) if quiet or one(sessions[0], "SELECT @@log_bin") else 1
         more = [live.where_connect(where) for _ in range(most - 1)]
         sessions += [stack.enter_context(contextlib.closing(s)) for s in more]
-        positions = [begin(s) for s in sessions]
+        began_at, positions = datetime.now(UTC), [begin(s) for s in sessions]
         for _ in range(_TRIES):
             if quiet or len(set(positions)) == 1:
                 break
-            positions = [begin(s) for s in sessions]
+            began_at, positions = datetime.now(UTC), [begin(s) for s in sessions]
         else:
             sessions = sessions[:1]
-        yield Snapshot(sessions, positions[0])
+        yield Snapshot(sessions, positions[0], began_at)
 
 
 def begin(session: "Connection[Any]") -> str:

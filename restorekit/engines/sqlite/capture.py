@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,12 +24,13 @@ def capture(live: Path, staging: Path, out: BinaryIO, watch: Watch) -> Contents:
     commit waits while the copy is made; in WAL nobody waits.
     """
     with _beside(staging) as copy:
+        began_at = datetime.now(UTC)
         with connect.reader(live) as source:
             plain_copy(source, copy, lambda done, total: _step(watch, "capture", done, total))
         with connect.frozen(copy) as connection:
             manifest = describe(connection, origin="captured")
         _stream(copy, out, watch)
-    return manifest
+    return manifest.model_copy(update={"taken_at": began_at})
 
 
 def export(staged: Path, out: BinaryIO, watch: Watch) -> None:

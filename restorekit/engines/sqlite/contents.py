@@ -28,6 +28,7 @@ def describe(
     A virtual table whose module is missing here has rows None: it cannot be read, and nothing is claimed of it. With
     `tolerant` the same goes for a damaged table: a damaged live must not keep anybody from replacing it.
     """
+    began_at = datetime.now(UTC)
     own = not connection.in_transaction
     if own:
         connection.execute("BEGIN")
@@ -48,7 +49,7 @@ def describe(
             connection.execute("ROLLBACK")
     return Contents(
         origin=origin,
-        taken_at=datetime.now(UTC),
+        taken_at=began_at,
         tables=described,
         objects=tuple(ObjectContents(kind=t.kind, name=t.name, hash=t.hash) for t in things),
         settings=known,

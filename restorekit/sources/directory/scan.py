@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypedDict
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ from restorekit.sources.directory.files import Found, found, walk
 
 _TAIL = 4 << 10
 _BIT = 64 << 10
+_TICK = timedelta(seconds=1)
+"""The clock of an end marker shows whole seconds: the end came up to one later."""
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -151,7 +153,7 @@ class Scanner:
             return claim
         if completed:
             local = datetime.strptime(completed, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007  its zone is the source's
-            latest = bounds(local, ZoneInfo(self._rules.zone))[1]
+            latest = bounds(local, ZoneInfo(self._rules.zone))[1] + _TICK
             return Moments(consistent_at=latest, earliest=None, latest=latest, quality=Quality.BOUNDED)
         return Moments(consistent_at=None, earliest=None, latest=written, quality=Quality.NONE)
 
