@@ -186,6 +186,8 @@ class Bodies:
     def undo(self, run_id: str) -> None:
         """Receipt → live as before."""
         house = self._house
+        if house.catalog.run(run_id).state == State.UNDONE:
+            return
         receipt, plan = house.need(run_id, Receipt), house.need(run_id, Plan)
         house.catalog.advance(run_id, State.UNDOING)  # the unrecorded end of an earlier attempt may have been repeated
         now = house.clock.now()
@@ -230,8 +232,9 @@ class Bodies:
         When live has changed, the difference is measured again, so that the next approval is over what is there.
         """
         house = self._house
-        if house.need(run_id, Approval).digest != approval:
-            return  # it stepped back before, that was not recorded, and somebody has approved anew
+        same = house.need(run_id, Approval).digest == approval
+        if not same or house.catalog.run(run_id).state not in (State.APPROVED, State.SWAPPING):
+            return  # it stepped back before, that was not recorded, and somebody may have decided anew
         if not (error.temporary or isinstance(error, LiveChanged)):
             self.fail(run_id, error)
             return

@@ -1,6 +1,6 @@
 """A customer's shop on each kind of engine, with a backup and a damage, for tests that kill the product.
 
-`orders` and `totals` belong together: whoever reads both at one moment finds the same sum in them, in every state.
+The tables belong together: whoever asks AGREE at any one moment is answered 1, in every whole state.
 """
 
 import contextlib
@@ -28,12 +28,16 @@ ROWS = (
     "INSERT INTO visits VALUES ('a'), ('a'), ('b')",
 )
 DAMAGE = (
-    "DELETE FROM orders WHERE id > 200",
-    "UPDATE totals SET amount = (SELECT SUM(amount) FROM orders)",
+    "DELETE FROM orders WHERE id BETWEEN 201 AND 400",
+    "UPDATE totals SET id = 2, amount = (SELECT SUM(amount) FROM orders)",
     "UPDATE customers SET name = 'nobody' WHERE id IN (7, 8)",
     "INSERT INTO visits VALUES ('b')",
 )
-AGREE = "SELECT (SELECT SUM(amount) FROM orders), (SELECT amount FROM totals)"
+AGREE = (
+    "SELECT (SELECT SUM(amount) FROM orders) = (SELECT amount FROM totals) AND "
+    "(SELECT name FROM customers WHERE id = 7) = CASE (SELECT id FROM totals) WHEN 2 THEN 'nobody' "
+    "ELSE 'Jürgen Müller 7' END"
+)
 REFUSING = "name: refusing\nswap: {on_live_change: refuse, gate_max: 30s, lock_wait: 60s}\n"
 KEEPING = "name: keeping\nswap: {on_live_change: keep_and_report, gate_max: 30s, lock_wait: 60s}\n"
 
@@ -43,6 +47,7 @@ class Shop(Protocol):
 
     house: FastInstallation
     copies_after_undo: int
+    copy_prefix: str
 
     def run(self, *statements: str) -> None:
         """As the hoster, in one transaction where the engine has them."""
@@ -96,6 +101,7 @@ class SQLiteShop:
     house: FastInstallation
     suffix: ClassVar = ".db"
     copies_after_undo: ClassVar = 2
+    copy_prefix: ClassVar = "undo"
 
     @classmethod
     @contextlib.contextmanager
@@ -151,6 +157,7 @@ class MariaDBShop:
     server: LiveServer
     suffix: ClassVar = ".sql"
     copies_after_undo: ClassVar = 1  # tables are moved, not copied
+    copy_prefix: ClassVar = "rk_undo"
 
     @classmethod
     @contextlib.contextmanager

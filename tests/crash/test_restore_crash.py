@@ -171,6 +171,18 @@ def test_approved_again_although_stepping_back_was_not_recorded(wal_story: Story
     story.undone_once()
 
 
+def test_cancelled_although_stepping_back_was_not_recorded(wal_story: Story) -> None:
+    story = wal_story
+    assert story.ask().code == 6
+    story.shop.run("INSERT INTO visits VALUES ('late')")
+    story.damaged = story.shop.everything()
+    assert story.house.run("approve", story.id, env=story.at("workflow.fail.done")).code == -signal.SIGKILL
+    story.house.ok("cancel", story.id)
+    assert story.state() == "cancelled"
+    assert story.shop.everything() == story.damaged
+    story.traces("cancelled", 0)
+
+
 def test_undone_again_although_the_failure_was_not_recorded(wal_story: Story) -> None:
     story = wal_story
     story.ask()
