@@ -1,0 +1,44 @@
+"""`make bench ARGS="--mb 100 --rounds 3"`: every variant once per round, then medians and ranges."""
+
+import argparse
+import signal
+import sys
+
+from bench.ground import DATABASE, Ground
+from bench.staging import Staging
+from bench.starting import Starting
+from bench.swapping import Swapping
+from bench.table import aligned
+
+
+def main() -> None:
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that everything is cleaned up then, too
+    with Ground.made(options.mb) as ground:
+        loads = Staging(ground)
+        starts = Starting(ground)
+        swaps = [Swapping(ground, tables) for tables in options.tables]
+        for swap in swaps:
+            swap.prepare()
+        _say(f"{DATABASE}: a dump of {ground.dump_bytes / 1e6:.0f} MB, {sum(ground.rows(ground.live))} rows")
+        for number in range(options.rounds):
+            for part in (loads, *swaps, starts):
+                part.round()
+            _say(f"round {number + 1} of {options.rounds} is done")
+        print(aligned([*loads.lines, *(swap.line for swap in swaps), *starts.lines]))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--mb", type=int, default=500, help="megabytes of the dump (default 500)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
+    parser.add_argument("--tables", type=int, nargs="+", default=[10, 200], help="sizes of the swap (default 10 200)")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
