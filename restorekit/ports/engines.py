@@ -9,6 +9,7 @@ from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.point import Compression, Format
+from restorekit.model.shown import ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 from restorekit.ports.around import Watch
@@ -87,6 +88,13 @@ class Comparing(Protocol):
         self, staging: Where, live: Where, tables: Sequence[str], most_rows: int, watch: Watch
     ) -> list[TableDifference]:
         """Differences of `tables` (on either side), by chunk, then by row; totals exact, `most_rows` rows kept each."""
+        ...
+
+    def rows(self, staging: Where, live: Where, table: str, most: int, watch: Watch) -> list[ShownRow]:
+        """The first `most` rows of `table` that differ, read anew with their values, for showing at once; never stored.
+
+        Both sides as they are now: live may have moved on since `compare`. Raises UnknownName if neither has it.
+        """
         ...
 
     def count(self, where: Where, table: str, condition: str) -> int:

@@ -407,6 +407,38 @@ class ReadingContract:
         assert all(r.columns == ("status",) for r in changed)
         assert "option" not in "".join(r.key for d in found.values() for r in d.rows)
 
+    def test_rows_that_differ_are_read_anew_with_their_values(self, lab: Lab) -> None:
+        staged = stage(lab, make_shop(lab))
+        lab.run(
+            "shop",
+            *DAMAGE,
+            "DELETE FROM visits WHERE who = 'v1'",
+            "UPDATE options_ SET v = NULL WHERE k = 'option 4'",
+            "DELETE FROM options_ WHERE k = 'option 3'",
+            "CREATE TABLE later (id INTEGER PRIMARY KEY, t VARCHAR(9))",
+            "INSERT INTO later VALUES (1, 'x')",
+        )
+        seen = {}
+        for table in (*TABLES, "later"):
+            seen[table] = lab.engine.rows(staged.where, live(), table, 3, QUIET)
+            assert len(seen[table]) <= 3
+        assert not seen["customers"]
+        orders = {r.kind: r for r in seen["orders"]}
+        assert orders["changed"].cells.keys() == {"status"}
+        now, backup = orders["changed"].cells["status"]
+        assert now != backup == "open"
+        assert orders["extra"].key == {"id": 900}
+        assert orders["extra"].cells["note"] == ("came later", None)
+        assert {r.kind for r in seen["order_lines"]} == {"missing"}
+        assert set(seen["order_lines"][0].key) == {"order_id", "pos"}
+        assert [(r.kind, r.key["who"], r.cells) for r in seen["visits"]] == [("missing", "v1", {})] * 3
+        by_key = {r.key["k"]: r for r in seen["options_"]}
+        assert by_key["option 3"].kind == "missing"
+        assert by_key["option 4"].cells["v"][0] is None
+        assert [(r.kind, r.key, r.cells) for r in seen["later"]] == [("extra", {"id": 1}, {"t": ("x", None)})]
+        with pytest.raises(UnknownName):
+            lab.engine.rows(staged.where, live(), "nowhere", 3, QUIET)
+
     def test_a_table_on_one_side_only(self, lab: Lab) -> None:
         staged = stage(lab, make_shop(lab))
         lab.run(

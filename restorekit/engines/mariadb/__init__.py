@@ -14,6 +14,7 @@ from restorekit.engines.mariadb import (
     load,
     query,
     server,
+    showing,
     soundness,
     witness,
 )
@@ -26,6 +27,7 @@ from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.home import Home
 from restorekit.model.point import Compression, Format
+from restorekit.model.shown import ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 
@@ -107,6 +109,10 @@ class MariaDB:
     ) -> list[TableDifference]:
         """Table by table."""
         return compare.compare(self._live, staging, live, tables, most_rows, watch)
+
+    def rows(self, staging: Where, live: Where, table: str, most: int, watch: ports.Watch) -> list[ShownRow]:
+        """The first rows that differ, with their values."""
+        return showing.shown(self._live, (staging, live), table, most, watch)
 
     def peek(self, where: Where, table: str, condition: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """A look into a table."""

@@ -66,9 +66,17 @@ class Cut:
         """Select of (identity, a hash of each column that is no part of the key) for these rows."""
         names = [c for c in self.columns if c not in self.key]
         cells = "".join(f",MD5(CONCAT_WS('#',{parts(c, carried=carried)}))" for c in names)
-        identity = self.identity(carried=carried)
-        wanted = ",".join(identities) if self.kind == "range" else ",".join(f"'{i}'" for i in identities)
-        return f"SELECT {identity}{cells} FROM {table.full} WHERE {identity} IN ({wanted})"
+        return self._of(table, identities, cells, carried=carried)
+
+    def values(self, table: Table, identities: Sequence[str], *, carried: bool) -> str:
+        """Select of (identity, every column) for these rows; a row of a bag comes as often as it is there."""
+        columns = "".join(f",{quoted(c.name)}" for c in self.columns)
+        return self._of(table, identities, columns, carried=carried)
+
+    def _of(self, table: Table, identities: Sequence[str], what: str, *, carried: bool) -> str:
+        identity = row_hash(self.columns, carried=carried) if self.kind == "bag" else self.identity(carried=carried)
+        wanted = ",".join(f"'{i}'" for i in identities) if self.kind == "hash" else ",".join(identities)
+        return f"SELECT {identity}{what} FROM {table.full} WHERE {identity} IN ({wanted})"
 
     def identity(self, *, carried: bool) -> str:
         """What tells a row from all others: the integer, or the MD5 of the key's text."""

@@ -23,10 +23,12 @@ _BATCH = 256
 """Differing chunks looked at in one statement: bounds the memory here and the temporary table there."""
 
 Kind = Literal["missing", "changed", "extra"]
+_Sums = dict[int, tuple[int, int]]
+"""Chunk to rows and sum."""
 
 
 @dataclass
-class _Found:
+class Found:
     """Exact totals, and the first rows that differ."""
 
     most: int
@@ -34,6 +36,7 @@ class _Found:
     kept: list[tuple[Kind, str]] = field(default_factory=list)
 
     def add(self, kind: Kind, identity: str, times: int = 1) -> None:
+        """One more row that differs, or several of the same."""
         self.totals[kind] += times
         room = self.most - len(self.kept)
         self.kept += [(kind, identity)] * min(times, room)
@@ -81,32 +84,46 @@ def _one_sided(both: Pair, here: Table | None, there: Table | None) -> TableDiff
 
 
 def _both(both: Pair, here: Table, there: Table, most_rows: int, row_key: bytes) -> TableDifference:
-    carried = _carried(both, here, there)
-    way = _cut(both, here, there)
-    left, right = both.ask(way.sums(here, carried=carried), way.sums(there, carried=False))
-    ours, theirs = _by_chunk(left), _by_chunk(right)
-    dirty = sorted(c for c in ours.keys() | theirs.keys() if ours.get(c) != theirs.get(c))
-    found = _Found(most_rows)
-    for start in range(0, len(dirty), _BATCH):
-        part = dirty[start : start + _BATCH]
-        left, right = both.ask(way.rows(here, part, carried=carried), way.rows(there, part, carried=False))
-        _look(way, left, right, found)
-    columns = _changed_columns(both, way, (here, there), found, carried=carried)
+    carried, found = carries(both, here, there), Found(most_rows)
+    way, sums = look(both, (here, there), found, carried=carried)
+    columns = changed_columns(both, way, (here, there), found, carried=carried)
     return TableDifference(
         name=here.name,
         in_live=True,
         in_staging=True,
-        live_rows=sum(int(n) for n, _ in ours.values()),
-        staging_rows=sum(int(n) for n, _ in theirs.values()),
+        live_rows=sum(int(n) for n, _ in sums[0].values()),
+        staging_rows=sum(int(n) for n, _ in sums[1].values()),
         **found.totals,
         schema_changed=here.schema_hash != there.schema_hash,
-        chunks=len(ours.keys() | theirs.keys()),
-        chunks_changed=len(dirty),
+        chunks=len(sums[0].keys() | sums[1].keys()),
+        chunks_changed=len(_dirty(*sums)),
         rows=tuple(
             RowDifference(kind=kind, key=_keyed(row_key, here.name, identity), columns=columns.get(identity, ()))
             for kind, identity in found.kept
         ),
     )
+
+
+def look(
+    both: Pair, sides: tuple[Table, Table], found: Found, *, carried: bool, enough: bool = False
+) -> tuple[Cut, tuple[_Sums, _Sums]]:
+    """Fill `found` (with `enough` only until it keeps as many as it may); the cut, and the sums of live and staging."""
+    here, there = sides
+    way = _cut(both, here, there)
+    left, right = both.ask(way.sums(here, carried=carried), way.sums(there, carried=False))
+    sums = _by_chunk(left), _by_chunk(right)
+    dirty = _dirty(*sums)
+    for start in range(0, len(dirty), _BATCH):
+        if enough and len(found.kept) >= found.most:
+            break
+        part = dirty[start : start + _BATCH]
+        left, right = both.ask(way.rows(here, part, carried=carried), way.rows(there, part, carried=False))
+        _look(way, left, right, found)
+    return way, sums
+
+
+def _dirty(ours: _Sums, theirs: _Sums) -> list[int]:
+    return sorted(c for c in ours.keys() | theirs.keys() if ours.get(c) != theirs.get(c))
 
 
 def _cut(both: Pair, here: Table, there: Table) -> Cut:
@@ -117,7 +134,7 @@ def _cut(both: Pair, here: Table, there: Table) -> Cut:
     return cut(here, there, max(left[0], right[0]), (min(ends), max(ends)) if ends else None)
 
 
-def _carried(both: Pair, here: Table, there: Table) -> bool:
+def carries(both: Pair, here: Table, there: Table) -> bool:
     """True if staging's FLOAT values have no more digits than a dump carries: then live's are cut to these, too."""
     names = [quoted(c.name) for c in common(here, there) if c.data_type == "float"]
     if not names:
@@ -126,11 +143,11 @@ def _carried(both: Pair, here: Table, there: Table) -> bool:
     return not both.ask("SELECT 0", f"SELECT 1 FROM {there.full} WHERE {finer} LIMIT 1")[1]
 
 
-def _by_chunk(answer: Rows) -> dict[int, tuple[int, int]]:
+def _by_chunk(answer: Rows) -> _Sums:
     return {int(chunk): (int(count), int(total)) for chunk, count, total in answer}
 
 
-def _look(way: Cut, left: Rows, right: Rows, found: _Found) -> None:
+def _look(way: Cut, left: Rows, right: Rows, found: Found) -> None:
     """Find the differing rows of chunks whose sums differ."""
     ours, theirs = _unpacked(left), _unpacked(right)
     for chunk in sorted(ours.keys() | theirs.keys()):
@@ -167,8 +184,8 @@ def _split(packed: set[str]) -> Iterator[tuple[str, str]]:
         yield identity, rest
 
 
-def _changed_columns(
-    both: Pair, way: Cut, sides: tuple[Table, Table], found: _Found, *, carried: bool
+def changed_columns(
+    both: Pair, way: Cut, sides: tuple[Table, Table], found: Found, *, carried: bool
 ) -> dict[str, tuple[str, ...]]:
     """Names of the columns that differ, for the kept rows that are on both sides."""
     wanted = [identity for kind, identity in found.kept if kind == "changed"]

@@ -4,6 +4,7 @@ import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from restorekit.model.difference import RowDifference, TableDifference
 from restorekit.ports import Watch
 
 Kind = Literal["missing", "changed", "extra"]
-_Keyed = tuple[tuple[Any, ...], tuple[Any, ...]]
+Keyed = tuple[tuple[Any, ...], tuple[Any, ...]]
 _CODECS = {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
 
 
@@ -30,32 +31,40 @@ def compare(
 
     Raises PreflightRefused where the two files do not share a text encoding (their order of rows differs).
     """
+    with both(staging, live) as (sides, codec):
+        found = []
+        for done, name in enumerate(tables):
+            watch.check()
+            watch.progress("compare", done, len(tables), "tables")
+            pair = sides[0].get(name), sides[1].get(name)
+            found.append(Walk(staging, live, limits, codec).table(name, pair))
+        return found
+
+
+@contextmanager
+def both(
+    staging: sqlite3.Connection, live: sqlite3.Connection
+) -> Iterator[tuple[tuple[dict[str, Table], dict[str, Table]], str | None]]:
+    """Tables of both sides, each in one read, and the codec that gives the order of their texts."""
     encodings = {str(pragma(c, "encoding")) for c in (staging, live)}
     if len(encodings) > 1:
         raise PreflightRefused(
             "the backup's text encoding is not live's, so that the two cannot be exchanged; live is untouched",
             hint="Restore under another name and carry the rows over.",
         )
-    codec = _CODECS.get(encodings.pop())
     for connection in (staging, live):
         connection.execute("BEGIN")
     try:
-        sides = [{t.name: t for t in schema.tables(c)} for c in (staging, live)]
+        ours, theirs = ({t.name: t for t in schema.tables(c)} for c in (staging, live))
         for connection in (staging, live):
             rows.typed(connection)
-        found = []
-        for done, name in enumerate(tables):
-            watch.check()
-            watch.progress("compare", done, len(tables), "tables")
-            pair = sides[0].get(name), sides[1].get(name)
-            found.append(_Walk(staging, live, limits, codec).table(name, pair))
-        return found
+        yield (ours, theirs), _CODECS.get(encodings.pop())
     finally:
         for connection in (staging, live):
             connection.execute("ROLLBACK")
 
 
-class _Walk:
+class Walk:
     """Counts and keeps the differences of one table."""
 
     def __init__(
@@ -72,6 +81,7 @@ class _Walk:
         self._totals: Counter[str] = Counter()
         self._kept: list[RowDifference] = []
         self._read = Counter(staging=0, live=0)
+        self.names: tuple[list[str], list[str]] = ([], [])
 
     def table(self, name: str, pair: tuple[Table | None, Table | None]) -> TableDifference:
         """Compare one table that is on one or both sides."""
@@ -116,6 +126,7 @@ class _Walk:
             self._pair(None, theirs)
         elif either is not None:
             key = [k for k in either.key if k in columns] if _same_key(ours, theirs) else []
+            self.names = key or columns, [c for c in columns if c not in key] if key else []
             self._walk(
                 self._side("staging", self._staging, ours, (columns, key)),
                 self._side("live", self._live, theirs, (columns, key)),
@@ -124,7 +135,7 @@ class _Walk:
 
     def _side(
         self, side: str, connection: sqlite3.Connection, table: Table | None, shape: tuple[list[str], list[str]]
-    ) -> Iterator[_Keyed]:
+    ) -> Iterator[Keyed]:
         """Rows as (key, rest), in the order of their keys; the whole row is the key where there is none."""
         if table is None:
             return
@@ -139,7 +150,7 @@ class _Walk:
             for row in batch:
                 yield row[:cut], row[cut:]
 
-    def _walk(self, ours: Iterator[_Keyed], theirs: Iterator[_Keyed], columns: list[str]) -> None:
+    def _walk(self, ours: Iterator[Keyed], theirs: Iterator[Keyed], columns: list[str]) -> None:
         """Merge two ordered streams. Rows of one key are a group: keys of SQLite may repeat (NULLs) or be no key."""
         left, right = (groupby(side, key=lambda r: self._order(r[0])) for side in (ours, theirs))
         a, b = next(left, None), next(right, None)
@@ -155,32 +166,31 @@ class _Walk:
                 self._group(list(a[1]), list(b[1]), columns)
                 a, b = next(left, None), next(right, None)
 
-    def _only(self, kind: Kind, group: Iterator[_Keyed]) -> None:
+    def _only(self, kind: Kind, group: Iterator[Keyed]) -> None:
         for row in group:
-            self._note(kind, row[0])
+            self.note(kind, row)
 
-    def _group(self, ours: list[_Keyed], theirs: list[_Keyed], columns: list[str]) -> None:
+    def _group(self, ours: list[Keyed], theirs: list[Keyed], columns: list[str]) -> None:
         if len(ours) == len(theirs) == 1:
             (key, mine), (other_key, other) = ours[0], theirs[0]
-            # Equal for SQLite's order is not equal: 1 and 1.0 are one key and two values.
-            if rows.encoded(mine) != rows.encoded(other) or rows.encoded(key) != rows.encoded(other_key):
-                different = tuple(
-                    name
-                    for name, x, y in zip(columns, mine, other, strict=True)
-                    if rows.encoded([x]) != rows.encoded([y])
-                )
-                self._note("changed", key, different)
+            # Equal for SQLite's order is not equal: 1 and 1.0 are one key and two values. repr tells them apart, fast.
+            if repr(mine) != repr(other) or repr(key) != repr(other_key):
+                pairs = zip(columns, mine, other, strict=True)
+                different = tuple(name for name, x, y in pairs if repr(x) != repr(y))
+                self.note("changed", ours[0], theirs[0], different)
             return
+        known = {rows.encoded((*k, *rest)): (k, rest) for k, rest in (*ours, *theirs)}
         left, right = (Counter(rows.encoded((*k, *rest)) for k, rest in side) for side in (ours, theirs))
-        for _ in (left - right).elements():
-            self._note("missing", ours[0][0])
-        for _ in (right - left).elements():
-            self._note("extra", theirs[0][0])
+        for row in (left - right).elements():
+            self.note("missing", known[row])
+        for row in (right - left).elements():
+            self.note("extra", known[row])
 
-    def _note(self, kind: Kind, key: tuple[Any, ...], columns: tuple[str, ...] = ()) -> None:
+    def note(self, kind: Kind, row: Keyed, _live: Keyed | None = None, columns: tuple[str, ...] = ()) -> None:
+        """One difference; of a changed row `row` is the backup's side. Only a keyed hash of its key is kept."""
         self._totals[kind] += 1
         if len(self._kept) < self._most:
-            hashed = hashlib.blake2b(rows.encoded(key), key=self._row_key[:64], digest_size=16).hexdigest()
+            hashed = hashlib.blake2b(rows.encoded(row[0]), key=self._row_key[:64], digest_size=16).hexdigest()
             self._kept.append(RowDifference(kind=kind, key=hashed, columns=columns))
 
 
@@ -197,6 +207,10 @@ def _shared(ours: Table | None, theirs: Table | None) -> list[str]:
 
 def _same_key(ours: Table | None, theirs: Table | None) -> bool:
     return ours is None or theirs is None or ours.key == theirs.key
+
+
+def _plain(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    return key
 
 
 def _order(codec: str | None) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

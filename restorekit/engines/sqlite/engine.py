@@ -18,6 +18,7 @@ from restorekit.engines.sqlite import (
     inventory,
     preflight,
     sandboxes,
+    showing,
     soundness,
     witness,
 )
@@ -31,6 +32,7 @@ from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.home import Home
 from restorekit.model.point import Compression, Format
+from restorekit.model.shown import ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 from restorekit.ports import Watch
@@ -123,6 +125,12 @@ class SQLite:
         limits = (most_rows, self._home.row_key)
         with self._read(staging) as ours, self._read(live) as theirs:
             return comparing.compare(ours, theirs, tables, limits, watch)
+
+    def rows(self, staging: Where, live: Where, table: str, most: int, watch: Watch) -> list[ShownRow]:
+        """The first rows that differ, with their values."""
+        watch.check()
+        with self._read(staging) as ours, self._read(live) as theirs:
+            return showing.shown(ours, theirs, table, most)
 
     def count(self, where: Where, table: str, condition: str) -> int:
         """Rows that fulfil a condition."""

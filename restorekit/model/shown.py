@@ -1,0 +1,17 @@
+"""Rows with their values, for showing at once."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """One row that differs: what identifies it, and each other column as (live, backup).
+
+    A `missing` row has None for live everywhere, an `extra` one for the backup; of a `changed` one only the columns
+    that differ are here. No `Value` on purpose: the catalog keeps Values, and this must not be kept.
+    """
+
+    kind: Literal["missing", "changed", "extra"]
+    key: dict[str, Any]
+    cells: dict[str, tuple[Any, Any]]
