@@ -23,6 +23,7 @@ _NEEDED = (
     *("ALTER ROUTINE", "LOCK TABLES", "RELOAD", "PROCESS", "CREATE USER", "CONNECTION ADMIN", "SET USER"),
 )
 _SPARE = 1.1
+_SHORTER = "Restore it under a shorter name with --as."
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def names(scene: Scene) -> Iterator[Finding]:
     """Lengths, and whether the undo copy's name is free."""
     keep = marker.undo_schema(scene.order.id)
     if len(scene.order.target) > 64:
-        yield _refuse("name_too_long", f"the name {scene.order.target} is longer than 64 characters")
+        yield _refuse("name_too_long", f"the name {scene.order.target} is longer than 64 characters", _SHORTER)
     if held := rename.tables_of(scene.session, keep):
         found = marker.read(scene.session, scene.order.id)
         if found is None or found.phase == "taken_back":

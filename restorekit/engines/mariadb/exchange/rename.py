@@ -1,5 +1,6 @@
 """The one statement that exchanges tables, and how to tell afterwards whether it happened."""
 
+import time
 from typing import Any
 
 import pymysql
@@ -15,6 +16,7 @@ _HINTS = {
     1435: "a trigger was created meanwhile",
 }
 _LOCKED = 1205
+_ASIDE = "rk_aside"
 _KINDS = ("BASE TABLE", "SYSTEM VERSIONED", "SEQUENCE")
 
 
@@ -40,6 +42,21 @@ def backward(connection: "Connection[Any]", journal: Journal, lock_wait_s: float
     pairs = [(journal.target, journal.source, t) for t in journal.coming]
     pairs += [(journal.keep, journal.target, t) for t in journal.leaving]
     _rename(connection, pairs, lock_wait_s, journal.target)
+
+
+def cost_s(connection: "Connection[Any]", schema: str, most: int) -> float:
+    """What moving one table costs this server now (from 1 to 12 ms by its disk): tried on a holding schema's own."""
+    tables = sorted(tables_of(connection, schema))[:most]
+    if not tables:
+        return 0.0
+    there_and_back = [
+        f"{quoted(schema)}.{quoted(a)} TO {quoted(schema)}.{quoted(b)}"
+        for table in tables
+        for a, b in ((table, _ASIDE), (_ASIDE, table))
+    ]
+    began = time.monotonic()
+    rows(connection, f"RENAME TABLE {', '.join(there_and_back)}")
+    return (time.monotonic() - began) / len(there_and_back)
 
 
 def happened(connection: "Connection[Any]", journal: Journal) -> bool:

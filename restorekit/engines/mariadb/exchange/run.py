@@ -25,8 +25,7 @@ from restorekit.model.database import Where
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted, SlippedTable
 from restorekit.ports import Watch
 
-_PER_TABLE_S = 0.012
-"""What a RENAME costs per table on a busy disk, measured."""
+_PROBES = 4
 
 
 def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch) -> Exchanged:
@@ -40,7 +39,7 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
     def work(session: "Connection[Any]") -> Exchanged:
         insist(live, session, order)
         watch.check()
-        look_first(live, session, order)
+        look_first(live, session, order, promoted.holding.schema_name)
         watch.check()  # the last moment at which stopping means that nothing happened
         staged = _staged(live, order)
         journal = _intent(live, session, order, promoted, staged)
@@ -109,7 +108,7 @@ def affected(order: ExchangeOrder) -> frozenset[str]:
     return frozenset(a.name for a in order.actions if a.method in COMING or a.method == "remove")
 
 
-def look_first(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> None:
+def look_first(live: Live, session: "Connection[Any]", order: ExchangeOrder, hold: str) -> None:
     """Compare live with what was shown while writers still write, and predict for how long they would be held back.
 
     Raises LiveChanged, or GateTimeout where the same look under the gate would take longer than the policy allows.
@@ -118,7 +117,7 @@ def look_first(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> 
     now = _measure(live, session, order)
     took = time.monotonic() - began
     _agree(order, now)
-    predicted = took + _PER_TABLE_S * 2 * len(affected(order))
+    predicted = took + 2 * len(affected(order)) * rename.cost_s(session, hold, _PROBES)
     if predicted > order.policy.gate_max_s:
         raise GateTimeout(
             f"writers would be held back for about {predicted:.1f} s, the policy allows {order.policy.gate_max_s:g} s; "
