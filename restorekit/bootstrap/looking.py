@@ -8,6 +8,7 @@ from restorekit.model.database import DatabaseId, Where
 from restorekit.model.plan import Plan
 from restorekit.model.request import Act
 from restorekit.model.run import State
+from restorekit.model.shown import ShownRow
 from restorekit.model.staged import Staged
 from restorekit.ports import Engine, Watch
 from restorekit.steps.stage import spec
@@ -39,6 +40,19 @@ class Looking:
         self._house.catalog.audit(act)
         try:
             return engine.count(staged.where, table, condition)
+        finally:
+            engine.cool(staged.sandbox)
+
+    def rows(self, run_id: str, table: str, most: int, act: Act, watch: Watch) -> list[ShownRow]:
+        """Up to `most` rows that differ between staging and live as they are now, for showing at once.
+
+        Audited first. Raises Refused if nothing is staged, UnknownName for a table that is on neither side.
+        """
+        engine, staged = self._open(run_id)
+        target = self._house.catalog.run(run_id).request.target
+        self._house.catalog.audit(act.model_copy(update={"restore_id": staged.restore_id, "database": str(target)}))
+        try:
+            return engine.rows(staged.where, Where(schema_name=target.name), table, most, watch)
         finally:
             engine.cool(staged.sandbox)
 

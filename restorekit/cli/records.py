@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from restorekit.cli import ending, show, words
 from restorekit.cli.app import Database, Door, Json, RunId, app, door, out
+from restorekit.cli.masking import cell
 from restorekit.cli.shelf import Quiet
 from restorekit.errors import AuditBroken, UsageError
 from restorekit.model.receipt import Receipt
@@ -96,8 +97,8 @@ def audit(
             answer.say(f"the chain of {count} entries holds")
         return
     if what == "export":
-        for entry in catalog.audit_entries(limit=1_000_000_000):
-            sys.stdout.write(entry.model_dump_json() + "\n")
+        for line in catalog.audit_export():
+            sys.stdout.write(line.rstrip("\n") + "\n")
         return
     database = str(hold.service.shelf.identify(what)) if what else ""
     entries = catalog.audit_entries(database, limit)
@@ -179,20 +180,9 @@ def _show_peek(hold: Door, run_id: str, look: tuple[str, str, int], reveal: str,
             answer.say(f"{table}: {found:,} rows")
         return
     columns, rows = hold.service.looking.peek(run_id, table, where, most, act)
-    cells = [[_cell(v, reveal=bool(reveal)) for v in row] for row in rows]
+    cells = [[cell(v, reveal=bool(reveal)) for v in row] for row in rows]
     answer.document({"table": table, "columns": columns, "rows": cells, "masked": not reveal})
-    answer.table(columns, cells)
-
-
-def _cell(value: object, *, reveal: bool) -> str:
-    """The value, or its shape: letters become x, digits 0; NULL stays visible."""
-    if value is None:
-        return "NULL"
-    text = repr(value) if isinstance(value, bytes) else str(value)
-    if reveal:
-        return text
-    masked = "".join("0" if c.isdigit() else "x" if c.isalpha() else c for c in text)
-    return masked[:40]
+    answer.rows(columns, cells)
 
 
 @app.command()

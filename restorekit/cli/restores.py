@@ -254,35 +254,6 @@ def watch(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> No
 
 
 @app.command()
-def diff(
-    context: typer.Context,
-    run_id: RunId,
-    *,
-    summary: Annotated[bool, typer.Option("--summary", help="Tables only, no rows.")] = False,
-    as_json: Json = False,
-) -> None:
-    """What differs between the restored database and live. Values are not shown and never stored.
-
-    Example: restorekit diff k3f9 --summary
-    """
-    answer, hold = out(as_json=as_json), door(context)
-    story = hold.service.desk.story(run_id)
-    if story.difference is None:
-        raise UsageError(f"restore {story.run.id} is {story.run.state}: there is no difference yet")
-    answer.document(_difference_shape(story.difference.model_dump(mode="json"), summary=summary))
-    if not as_json:
-        show.difference(answer, story.difference, hold.zone, summary=summary)
-
-
-def _difference_shape(shape: dict[str, object], *, summary: bool) -> dict[str, object]:
-    shape.pop("live", None)
-    if summary and isinstance(shape["tables"], list):
-        for table in shape["tables"]:
-            table.pop("rows", None)
-    return shape
-
-
-@app.command()
 def approve(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
     """Agree to exactly the difference shown, and follow the swap.
 
