@@ -127,6 +127,8 @@ class Walk:
         elif either is not None:
             key = [k for k in either.key if k in columns] if _same_key(ours, theirs) else []
             self.names = key or columns, [c for c in columns if c not in key] if key else []
+            if key and all(t.rowid_alias for t in (ours, theirs) if t is not None):
+                self._order = _plain
             self._walk(
                 self._side("staging", self._staging, ours, (columns, key)),
                 self._side("live", self._live, theirs, (columns, key)),
@@ -210,6 +212,7 @@ def _same_key(ours: Table | None, theirs: Table | None) -> bool:
 
 
 def _plain(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The order of integers is Python's."""
     return key
 
 
