@@ -53,8 +53,8 @@ class Desk:
 
     def playbook_name(self, database: DatabaseId) -> str:
         """The playbook configured for it, else `default`."""
-        entry = self._settings.databases.get(database.name)
-        return entry.playbook if entry is not None and entry.engine == database.engine else "default"
+        entry = self._settings.entry(database)
+        return entry.playbook if entry is not None else "default"
 
     def plan(self, request: Request) -> Plan:
         """What would run. Raises NoPoint, NeedsChoice, PointExpired, UnknownName, EngineUnavailable, PlaybookError."""

@@ -2,56 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from pydantic import ValidationError
 
+from restorekit.bootstrap.series import gaps
+from restorekit.bootstrap.stock import Inventory, Stock, usable
+from restorekit.catalog.lineage import ALWAYS
 from restorekit.errors import NeedsChoice, RestorekitError, UnknownName
 from restorekit.model.contents import Contents
-from restorekit.model.database import DatabaseId, LiveDatabase
+from restorekit.model.database import DatabaseId, KnownDatabase, Lineage, LiveDatabase
 from restorekit.model.point import PointState, Quality, RecoveryPoint, Scan
 from restorekit.model.request import Request
 from restorekit.settings import Settings
 from restorekit.workflow.house import House
 
 _MOST_ASKED = 6
-
-
-@dataclass(frozen=True)
-class Stock:
-    """One database in the inventory: live or not, its points, and the newest ones."""
-
-    database: DatabaseId
-    customer: str
-    live: LiveDatabase | None
-    points: tuple[RecoveryPoint, ...]
-    newest: datetime | None
-    newest_proven: datetime | None
-    best_level: int | None
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """All databases and points; `problems` say what could not be read, `unparsed` counts names no layout fits."""
-
-    stocks: tuple[Stock, ...]
-    problems: tuple[str, ...] = ()
-    unparsed: int = 0
-    scanned: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def orphans(self) -> tuple[Stock, ...]:
-        """Databases that have points but are not live."""
-        return tuple(s for s in self.stocks if s.live is None)
-
-    @property
-    def bare(self) -> tuple[Stock, ...]:
-        """Live databases without a usable point."""
-        return tuple(s for s in self.stocks if s.live is not None and not _usable(s.points))
-
-
-def _usable(points: Iterable[RecoveryPoint]) -> list[RecoveryPoint]:
-    return [p for p in points if p.state == PointState.USABLE]
 
 
 def _open_below(point: RecoveryPoint) -> bool:
@@ -108,26 +73,49 @@ class Shelf:
         return found, silent
 
     def inventory(self, only: str | None = None) -> Inventory:
-        """Scan, then everything per database."""
+        """Scan, then everything per database; what is live, and who owns it, is remembered."""
         look = self.scan(only)
-        live, silent = self.live()
-        points = self._by_database(self._house.catalog.points(source=only))
-        names = sorted({*live, *points}, key=str)
-        stocks = tuple(self._stock(n, live.get(n), points.get(n, [])) for n in names)
-        problems = (*look.problems, *(f"{name}: {error.message}" for name, error in silent.items()))
-        return Inventory(stocks=stocks, problems=problems, unparsed=look.unparsed, scanned=look.found)
+        live, silent, told = self._remembered()
+        points = self._house.catalog.points(source=only)
+        series = self._by_database(points)
+        names = sorted({*live, *series}, key=str)
+        stocks = tuple(self._stock(n, live.get(n), series.get(n, []), only) for n in names)
+        problems = (*look.problems, *(f"{name}: {error.message}" for name, error in silent.items()), *told)
+        return Inventory(stocks, tuple(points), problems, look.unparsed, look.found)
 
-    def find(self, words: str) -> list[Stock]:
-        """Databases whose name, engine or customer holds every word."""
-        live, _ = self.live()
-        points = self._by_database(self._house.catalog.points())
-        wanted = words.lower().split()
-        hits = []
-        for name in sorted({*live, *points}, key=str):
-            text = f"{name} {self.customer(name)}".lower()
-            if all(w in text for w in wanted):
-                hits.append(self._stock(name, live.get(name), points.get(name, [])))
-        return hits
+    def find(self, words: str) -> tuple[list[KnownDatabase], tuple[str, ...]]:
+        """Databases in whose engine, name, customer, host or earlier name every word is; and who does not answer."""
+        _, silent, _ = self._remembered()
+        return self._house.catalog.find(words), tuple(f"{n}: {error.message}" for n, error in silent.items())
+
+    def _remembered(self) -> tuple[dict[DatabaseId, LiveDatabase], dict[str, RestorekitError], list[str]]:
+        """As `live`, noted in the catalog with the configured owners; who does not answer is left as it was."""
+        live, silent = self.live()
+        for engine in self._settings.engines:
+            if engine not in silent:
+                here = [d for d in live.values() if d.database.engine == engine]
+                self._house.catalog.record_live(engine, self._settings.host, here)
+        owned = [DatabaseId(engine=e.engine, name=e.name or key) for key, e in self._settings.databases.items()]
+        return live, silent, [told for database in owned if (told := self._own(database))]
+
+    def _own(self, database: DatabaseId) -> str:
+        """Note the configured owner, dated; a sentence where that takes points out of sight."""
+        entry = self._settings.entry(database)
+        if entry is None or not entry.customer:
+            return ""
+        known = self._house.catalog.lineage(database)
+        before = known[-1].owner if known else entry.customer
+        if entry.since is None and known and before == entry.customer:
+            return ""
+        since = entry.since or (self._house.clock.now() if known else ALWAYS)
+        moved = DatabaseId.parse(entry.moved_from) if entry.moved_from else None
+        fact = Lineage(database=database, owner=entry.customer, since=since, moved_from=moved)
+        if fact in known:
+            return ""
+        self._house.catalog.record_lineage(fact)
+        if entry.since is not None or before == entry.customer:
+            return ""
+        return f"{database} was {before}'s and is {entry.customer}'s from now on: older points are not offered any more"
 
     def identify(self, text: str) -> DatabaseId:
         """`engine/name`, or a name that only one engine or source knows.
@@ -169,6 +157,7 @@ class Shelf:
         Where none is known and a source could not be looked at, raises what kept it from that: it may hold some.
         """
         catalog = self._house.catalog
+        self._own(database)
         remembered = catalog.points(database)
         if remembered and not fresh:
             return remembered, ()
@@ -221,8 +210,8 @@ class Shelf:
 
     def customer(self, database: DatabaseId) -> str:
         """Who owns it, as configured or as last recorded."""
-        entry = self._settings.databases.get(database.name)
-        if entry is not None and entry.engine == database.engine and entry.customer:
+        entry = self._settings.entry(database)
+        if entry is not None and entry.customer:
             return entry.customer
         facts = self._house.catalog.lineage(database)
         return facts[-1].owner if facts else ""
@@ -234,18 +223,24 @@ class Shelf:
             sorted_in.setdefault(point.database, []).append(point)
         return sorted_in
 
-    def _stock(self, name: DatabaseId, live: LiveDatabase | None, points: list[RecoveryPoint]) -> Stock:
-        proofs = self._house.catalog.proofs(name)
-        usable = [p for p in _usable(points) if p.consistent_at is not None]
-        proven = [p for p in usable if p.id in proofs]
-        moments = [p.consistent_at for p in usable if p.consistent_at]
-        proven_moments = [p.consistent_at for p in proven if p.consistent_at]
+    def _stock(
+        self, name: DatabaseId, live: LiveDatabase | None, series: list[RecoveryPoint], only: str | None
+    ) -> Stock:
+        catalog = self._house.catalog
+        seen, proofs = catalog.points(name, only), catalog.proofs(name)
+        dated = [p for p in usable(seen) if p.consistent_at is not None]
+        moments = [p.consistent_at for p in dated if p.consistent_at]
+        own = {p.id for p in series}
         return Stock(
             database=name,
             customer=self.customer(name),
             live=live,
-            points=tuple(points),
+            points=tuple(seen),
             newest=max(moments, default=None),
-            newest_proven=max(proven_moments, default=None),
+            newest_proven=max((p.consistent_at for p in dated if p.consistent_at and p.id in proofs), default=None),
             best_level=max(proofs.values(), default=None),
+            # A series that nobody continues, because its database is gone, has no gap up to now.
+            gaps=tuple(g for g in gaps(moments, self._house.clock.now()) if g.until is not None or live is not None),
+            others=len(own - {p.id for p in seen}),
+            inherited=len({p.id for p in seen} - own),
         )

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from restorekit.model.database import KnownDatabase
 from restorekit.model.point import RecoveryPoint
 
 if TYPE_CHECKING:
     from restorekit.bootstrap.desk import Story
-    from restorekit.bootstrap.shelf import Inventory, Stock
+    from restorekit.bootstrap.stock import Inventory, Stock
 
 
 def story(told: "Story") -> dict[str, Any]:
@@ -49,20 +50,25 @@ def stock(one: "Stock") -> dict[str, Any]:
         "newest": one.newest.isoformat() if one.newest else None,
         "newest_proven": one.newest_proven.isoformat() if one.newest_proven else None,
         "level": one.best_level,
+        "sources": one.sources,
+        "gaps": [g.model_dump(mode="json") for g in one.gaps],
+        "others": one.others,
+        "inherited": one.inherited,
     }
+
+
+def known(one: KnownDatabase) -> dict[str, Any]:
+    """One database of `find`."""
+    moved = str(one.moved_from) if one.moved_from else None
+    shape = one.model_dump(mode="json", exclude={"owner"})
+    return {**shape, "database": str(one.database), "customer": one.owner, "moved_from": moved}
 
 
 def inventory(found: "Inventory") -> dict[str, Any]:
     """The whole inventory with totals that add up."""
-    live = [s for s in found.stocks if s.live]
     return {
         "databases": [stock(s) for s in found.stocks],
         "problems": list(found.problems),
         "unparsed": found.unparsed,
-        "totals": {
-            "live": len(live),
-            "with_points": len(live) - len(found.bare),
-            "without_points": len(found.bare),
-            "orphans": len(found.orphans),
-        },
+        "totals": found.totals,
     }

@@ -9,6 +9,7 @@ import typer
 
 from restorekit.cli import shapes, words
 from restorekit.cli.app import Database, Json, app, door, out
+from restorekit.cli.stocktaking import show_inventory
 from restorekit.errors import Refused, UsageError
 from restorekit.model.point import PointState
 
@@ -48,53 +49,30 @@ def inventory(
     """
     answer, hold = out(as_json=as_json), door(context)
     found = hold.service.shelf.inventory(source)
-    shape = shapes.inventory(found)
-    answer.document(shape)
-    answer.table(
-        ("database", "customer", "live", "points", "newest", "proven"),
-        [
-            (
-                str(s.database),
-                s.customer,
-                words.size(s.live.size_bytes) if s.live else "no",
-                str(len(s.points)),
-                words.short_moment(s.newest, hold.zone),
-                words.level(s.best_level),
-            )
-            for s in found.stocks
-        ],
-        right=(3,),
-    )
-    if as_json:
-        return
-    totals = shape["totals"]
-    answer.say(
-        f"{totals['live']} live: {totals['with_points']} with a usable point, {totals['without_points']} without; "
-        f"{totals['orphans']} only in backups"
-    )
-    if found.unparsed:
-        answer.say(f"{found.unparsed} names in the sources fit no layout")
-    for problem in found.problems:
-        answer.say(f"problem: {problem}", style="yellow")
+    answer.document(shapes.inventory(found))
+    if not as_json:
+        show_inventory(answer, found, hold.zone)
 
 
 @app.command()
 def find(
     context: typer.Context, text: Annotated[list[str], typer.Argument(metavar="WORDS")], *, as_json: Json = False
 ) -> None:
-    """Databases whose name, engine or customer holds every word.
+    """Databases in whose name, engine, customer, host or earlier name every word occurs.
 
     Example: restorekit find acme shop
     """
     answer = out(as_json=as_json)
-    hits = door(context).service.shelf.find(" ".join(text))
-    answer.document([shapes.stock(s) for s in hits])
-    for hit in hits:
-        live = f"live {words.size(hit.live.size_bytes)}" if hit.live else "not live"
-        customer = f"customer {hit.customer}, " if hit.customer else ""
-        answer.say(f"{hit.database}  {customer}{live}, {len(hit.points)} points")
-    if not hits and not as_json:
+    hits, silent = door(context).service.shelf.find(" ".join(text))
+    answer.document([shapes.known(one) for one in hits])
+    if as_json:
+        return
+    for one in hits:
+        answer.say(f"{one.database}  {words.known(one)}", hang=4)
+    if not hits:
         answer.say("nothing found")
+    for problem in silent:
+        answer.aside(f"did not answer: {problem}", style="yellow")
 
 
 @app.command()
@@ -122,15 +100,15 @@ def points(
     proofs = hold.service.house.catalog.proofs(name)
     answer.document([shapes.point(p, proofs.get(p.id)) for p in found])
     answer.table(
-        ("point", "its data", "source", "size", "consistency", "proven", ""),
+        ("point", "its data", "source", "size", "proven", "consistent", "note"),
         [
             (
                 p.id,
                 words.short_moment(p.consistent_at, hold.zone),
                 p.source,
                 words.size(p.size_bytes),
+                words.short_level(proofs.get(p.id)),
                 p.consistency,
-                words.level(proofs.get(p.id)),
                 "" if p.state == PointState.USABLE else f"{p.state}: {p.why}",
             )
             for p in found

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from restorekit.model.database import KnownDatabase
+
 _YEAR = 365.25 * 86_400
 
 
@@ -53,10 +55,28 @@ def size(count: int | None) -> str:
     return f"{value:.1f} TB"
 
 
+def known(one: KnownDatabase) -> str:
+    """`customer 4711, live 2.1 GB, moved from db3/shop on 2026-08-02, 5 points`."""
+    parts = [f"customer {one.owner}"] if one.owner else []
+    if one.live:
+        parts.append(f"live {size(one.size_bytes)}")
+    else:
+        parts.append(f"gone, last seen {age(one.seen_at)}" if one.seen_at else "only in backups")
+    if one.moved_from is not None and one.moved_at is not None:
+        there = one.moved_from if one.moved_from.name != one.database.name else one.moved_from.engine
+        parts.append(f"moved from {there} on {one.moved_at:%Y-%m-%d}")
+    return ", ".join([*parts, count(one.points, "point")])
+
+
 def level(number: int | None) -> str:
     """`5 equal`, or `not proven`."""
     names = {1: "readable", 2: "complete", 3: "loads", 4: "sound", 5: "equal", 6: "works"}
     return f"{number} {names[number]}" if number else "not proven"
+
+
+def short_level(number: int | None) -> str:
+    """`5 equal`, or a dash, for narrow tables."""
+    return level(number) if number else "-"
 
 
 _STATES = {

@@ -1,6 +1,7 @@
 """An installation on SQLite databases and a folder of captured backups, driven in this process: quick to ask."""
 
 import io
+import re
 import sqlite3
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from scenarios.house import Answer, Installation
 
 from restorekit.cli import main  # noqa: F401 - registers the commands
 from restorekit.cli.run import run
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Screen(io.StringIO):
@@ -31,7 +35,7 @@ class Desk:
         out, err = (Screen(), Screen()) if terminal else (io.StringIO(), io.StringIO())
         with redirect_stdout(out), redirect_stderr(err):
             code = run(["--config", str(self.house.config), *words])
-        return Answer(code, out.getvalue(), err.getvalue())
+        return Answer(code, *(COLOUR.sub("", text.getvalue()) for text in (out, err)))
 
     def ok(self, *words: str) -> Answer:
         answer = self.type(*words)
