@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_NEEDS := python3=python3 py:ensurepip=python3-venv restic=restic setpriv=util-linux
 TEST_NEEDS := $(DEMO_NEEDS) mariadbd=mariadb-server-core mariadb=mariadb-client-core mariadb-dump=mariadb-client \
-  mariadb-backup=mariadb-backup /usr/lib/postgresql/15/bin/postgres=postgresql-15 zstd=zstd git=git
+  mariadb-backup=mariadb-backup /usr/lib/postgresql/15/bin/postgres=postgresql-15 zstd=zstd git=git sqlite3=sqlite3
 
 .PHONY: demo test check long bench lock need-demo need-test
 .DEFAULT_GOAL := demo
