@@ -6,6 +6,7 @@ than what they do.
 
 import contextlib
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from servers.mariadb import LiveServer, server_folder
 from servers.mariadb_live import cache
 from servers.restic import Repository
 
+NAMES = ("{engine}/{database}.sql", "{engine}/{database}.sql.zst")
 GRANTS = (
     "SELECT * FROM mysql.db WHERE db NOT IN ('sys', 'test') ORDER BY 1, 2, 3",
     "SELECT host, db, user, table_name, table_priv, column_priv FROM mysql.tables_priv ORDER BY 1, 2, 3, 4",
@@ -26,9 +28,18 @@ GRANTS = (
 )
 
 
-def contents(live: LiveServer, schema: str) -> bytes:
-    """The whole database as a dump without its date: rows, their history, counters, objects."""
-    return live.dump(schema, "--skip-dump-date", "--order-by-primary", "--dump-history", "--hex-blob")
+def contents(live: LiveServer, schema: str) -> list[bytes]:
+    """The whole database as a dump without its date: rows, their history, counters, objects; line by line.
+
+    A view that an accident has broken is in it as the server keeps it.
+    """
+    words = ["--skip-dump-date", "--order-by-primary", "--dump-history", "--hex-blob", "--force", "-R", "-E", schema]
+    argv = ["mariadb-dump", "--no-defaults", f"--socket={live.socket}", "-uroot", "--default-character-set=utf8mb4"]
+    done = subprocess.run([*argv, *words], capture_output=True, check=False)
+    assert b"-- Dump completed" in done.stdout, done.stderr
+    views = "SELECT table_name, view_definition, definer, security_type FROM information_schema.views"
+    kept = live.rows(f"{views} WHERE table_schema = '{schema}' ORDER BY 1")
+    return [*done.stdout.splitlines(), *(repr(view).encode() for view in kept)]
 
 
 def rights(live: LiveServer) -> list[tuple[Any, ...]]:
@@ -38,7 +49,7 @@ def rights(live: LiveServer) -> list[tuple[Any, ...]]:
 
 def everything(live: LiveServer, schema: str) -> tuple[Any, ...]:
     """The whole database and all rights."""
-    return (contents(live, schema), *rights(live))
+    return (*contents(live, schema), *rights(live))
 
 
 @dataclass
@@ -67,7 +78,7 @@ class Hoster:
                 engines={"db1": {"kind": "mariadb", "socket": str(live.socket), "user": "root"}},
                 sources={
                     "nightly": {**repository.settings(), "kind": "restic", "layout": "{database}.sql", "engine": "db1"},
-                    "plain": {**plain, "layout": "{engine}/{database}.sql"},
+                    "plain": {**plain, "layout": ["{engine}/all.sql#{database}", *NAMES]},
                 },
                 nursery=nursery,
                 **settings,
@@ -80,13 +91,14 @@ class Hoster:
         """Where `{database}.sql` is found."""
         return self.house.folder.parent / "dumps" / "db1"
 
-    def file(self, name: str, data: bytes, manifest: bytes | None = None) -> str:
-        """A plain dump of that database, with a manifest beside it if there is one; its point's id."""
-        path = self.dumps / f"{name}.sql"
-        path.with_name(f"{name}.sql.manifest.json").unlink(missing_ok=True)
+    def file(self, name: str, data: bytes, manifest: bytes | None = None, *, into: str = "") -> str:
+        """A plain dump of that database (`into` a file of another name), perhaps its manifest; its point's id."""
+        for old in self.dumps.iterdir():
+            old.unlink()
+        path = self.dumps / (into or f"{name}.sql")
         path.write_bytes(data)
         if manifest is not None:
-            path.with_name(f"{name}.sql.manifest.json").write_bytes(manifest)
+            path.with_name(f"{path.name}.manifest.json").write_bytes(manifest)
         found = self.house.ok("points", f"db1/{name}", "--scan", "--json").json
         return str(next(p["id"] for p in found if p["source"] == "plain" and p["state"] == "usable"))
 
@@ -100,7 +112,9 @@ class Hoster:
             self.clean(name)
 
     def clean(self, *names: str) -> None:
-        """Cancel what rests; drop these databases and everything of ours."""
+        """Cancel what rests; drop these databases, the plain dumps, and everything of ours."""
+        for dump in self.dumps.iterdir():
+            dump.unlink()
         for run in self.house.run("status", "--json").json:
             if run["state"] in ("awaiting_approval", "staged", "verified", "compared"):
                 self.house.run("cancel", run["id"])
@@ -108,9 +122,6 @@ class Hoster:
         for (schema,) in self.live.rows("SHOW DATABASES"):
             if schema in names or schema.startswith("rk_"):
                 self.live.script(f"DROP DATABASE `{schema}`")
-        for name in names:
-            for left in self.dumps.glob(f"{name}.sql*"):
-                left.unlink()
 
     def restore(self, database: str, *words: str) -> dict[str, Any]:
         """Approved in advance, to the end; what it told."""

@@ -74,14 +74,14 @@ def test_restored_proven_swapped_undone(shop: Hoster, live: LiveServer, tmp_path
     house = Installation(shop.house.folder, shop.house.engines, shop.house.sources)
     whole = contents(live, "acme_shop")
     shred(live)
-    damaged = everything(live, "acme_shop")
+    damaged, rights_before = everything(live, "acme_shop"), rights(live)
 
     answer = house.run("restore", "acme_shop", "--at", "2026-01-17T12:00", "--yes", "--json")
     assert answer.code == 0, str(answer)
     told = answer.json
     assert (told["state"], told["level"], told["equal_to"]) == ("swapped", 5, "witness")
     assert contents(live, "acme_shop") == whole
-    assert rights(live) == list(damaged[1:])
+    assert rights(live) == rights_before
     with live.connect("acme_shop", user="shop", password="shop") as customer, customer.cursor() as cursor:
         cursor.execute("UPDATE Genre SET Name = 'Rock' WHERE GenreId = 1")
 
@@ -124,7 +124,7 @@ def test_the_earlier_night_under_another_name(shop: Hoster, live: LiveServer) ->
     assert (told["of"], told["database"]) == ("db1/acme_shop", "db1/acme_copy")
     assert everything(live, "acme_shop") == before
     assert (city(live, "acme_copy"), live.one("SELECT COUNT(*) FROM acme_copy.Track")) == ("Leer", TRACKS)
-    assert b"acme_shop" not in contents(live, "acme_copy")  # no view or routine looks into the original
+    assert b"acme_shop" not in b"".join(contents(live, "acme_copy"))  # no view or routine looks into the original
     shop.undo(told)
     assert not live.rows("SHOW DATABASES LIKE 'acme_copy'")
     assert everything(live, "acme_shop") == before
