@@ -127,9 +127,17 @@ def look_first(live: Live, session: "Connection[Any]", order: ExchangeOrder, hol
 
 
 def _measure(live: Live, session: "Connection[Any]", order: ExchangeOrder, *, still: bool = False) -> Contents | None:
-    """The tables of live that would move, volatile ones left out; None if there is no such database."""
+    """The tables of live that would move, volatile ones left out; None if there is no such database.
+
+    Raises LiveChanged if somebody else took the name of a database that was to be created.
+    """
     if not _exists(session, order.target):
         return None
+    if order.live is None and rename.tables_of(session, order.target):
+        raise LiveChanged(
+            f"a database {order.target} was created since the difference was shown; it was left as it is",
+            hint="Plan the restore again, or restore under another name.",
+        )
     names = frozenset(n for n in affected(order) if not _volatile(order, n))
     return contents(live, Where(schema_name=order.target), names, still=still)
 
