@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from restorekit.bootstrap.shelf import Shelf
-from restorekit.errors import ApprovalNeeded, NoPoint, Refused, UndoImpossible, UnknownName
+from restorekit.errors import ApprovalNeeded, NoPoint, Refused, RestoreActive, UndoImpossible, UnknownName
 from restorekit.model.database import DatabaseId
 from restorekit.model.difference import Difference
 from restorekit.model.exchange import Exchanged
@@ -28,6 +28,7 @@ from restorekit.workflow import durable
 from restorekit.workflow.house import House
 
 _MOST_PROBLEMS = 5
+_MOST_RUNS = 100_000
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,14 @@ class Desk:
         self._ready()
         self._house.catalog.ask_cancel(run.id, act, queue)
 
+    def let_go(self, run: Run, act: Act) -> bool:
+        """Cancel what nobody decided about; False if that has to wait for another restore of the database."""
+        try:
+            self.cancel(run.id, act)
+        except RestoreActive:
+            return False
+        return True
+
     def undo(self, run_id: str, act: Act) -> None:
         """Take a swap back. Raises UndoImpossible if nothing was swapped or retention has ended."""
         run = self._house.catalog.run(run_id)
@@ -178,7 +187,7 @@ class Desk:
 
     def due_for_retirement(self, now: datetime, only: str | None = None) -> list[Receipt]:
         """Receipts whose retention has ended; `only` names one run, which must be due."""
-        runs = self._house.catalog.runs(limit=100_000) if only is None else [self._house.catalog.run(only)]
+        runs = self._house.catalog.runs(limit=_MOST_RUNS) if only is None else [self._house.catalog.run(only)]
         ended = (State.SWAPPED, State.UNDONE)
         receipts = [r for run in runs if run.state in ended and (r := self._house.catalog.kept(run.id, Receipt))]
         due = retiring.due(receipts, now)
@@ -186,6 +195,20 @@ class Desk:
             until = receipts[0].undo_until.isoformat() if receipts else "never: nothing was swapped"
             raise Refused(f"the copy of {only} is kept until {until}", hint="Nothing was deleted.")
         return due
+
+    def expiring(self, database: DatabaseId | None = None) -> list[Receipt]:
+        """Swaps whose undo ends within a day."""
+        runs = self._house.catalog.runs(database, limit=_MOST_RUNS)
+        swapped = [run.id for run in runs if run.state == State.SWAPPED]
+        receipts = [r for run_id in swapped if (r := self._house.catalog.kept(run_id, Receipt))]
+        return retiring.expiring(receipts, self._house.clock.now())
+
+    def undecided(self) -> list[Run]:
+        """Restores that rest with something staged, and that nobody has decided about within the settings' time."""
+        settings = self._settings
+        patience = dict.fromkeys((State.STAGED, State.VERIFIED, State.COMPARED), float(settings.staging_ttl))
+        patience[State.AWAITING_APPROVAL] = float(settings.approval_ttl)
+        return retiring.undecided(self._house.catalog.runs(limit=_MOST_RUNS), self._house.clock.now(), patience)
 
     def retire(self, receipts: Sequence[Receipt], act: Act) -> None:
         """Delete the expired copies; the audit entry is written before each deletion."""

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from restorekit import __version__
+from restorekit.cli import completion
 from restorekit.cli.out import Out
 from restorekit.errors import NeedsChoice, UsageError
 from restorekit.model.request import Act
@@ -69,8 +70,18 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-RunId = Annotated[str, typer.Argument(metavar="ID", help="The restore's id, or an unambiguous beginning of it.")]
-Database = Annotated[str, typer.Argument(metavar="DB", help="engine/name, or a name that is unambiguous.")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="The restore's id, or an unambiguous beginning of it.", autocompletion=completion.runs
+    ),
+]
+Database = Annotated[
+    str,
+    typer.Argument(
+        metavar="DB", help="engine/name, or a name that is unambiguous.", autocompletion=completion.databases
+    ),
+]
 
 
 @dataclass

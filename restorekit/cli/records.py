@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from restorekit.cli import ending, show, words
+from restorekit.cli import completion, ending, show, words
 from restorekit.cli.app import Database, Door, Json, RunId, app, door, out
 from restorekit.cli.masking import cell
 from restorekit.cli.shelf import Quiet
@@ -60,13 +60,18 @@ def receipt(
 
 
 @app.command()
-def note(context: typer.Context, run_id: RunId, text: Annotated[str, typer.Argument()]) -> None:
+def note(
+    context: typer.Context, run_id: RunId, text: Annotated[str, typer.Argument()], *, as_json: Json = False
+) -> None:
     """Write a remark about a restore into the audit log.
 
     Example: restorekit note k3f9 "customer called, ticket 4711"
     """
-    hold = door(context)
+    answer, hold = out(as_json=as_json), door(context)
     hold.service.desk.note(run_id, hold.act("note", restore_id=run_id, confirmed=text))
+    answer.document({"noted": text})
+    if not as_json:
+        answer.say("noted in the audit log")
 
 
 @app.command()
@@ -139,7 +144,7 @@ def peek(
     context: typer.Context,
     database: Database,
     *,
-    point: Annotated[str, typer.Option("--point", help="Recovery point id.")],
+    point: Annotated[str, typer.Option("--point", help="Recovery point id.", autocompletion=completion.points)],
     table: Annotated[str, typer.Option("--table", help="The table to look into.")],
     where: Annotated[str, typer.Option("--where", help="SQL condition.")] = "",
     count: Annotated[bool, typer.Option("--count", help="Only how many rows.")] = False,
@@ -194,7 +199,7 @@ def retire(
     *,
     as_json: Json = False,
 ) -> None:
-    """Delete undo copies whose retention has ended; each deletion is in the audit log first.
+    """Delete undo copies whose retention has ended, and let go what nobody decided about; all of it audited.
 
     Example: restorekit retire
     """
@@ -202,6 +207,17 @@ def retire(
     desk = hold.service.desk
     due = desk.due_for_retirement(hold.service.house.clock.now(), run_id)
     desk.retire(due, hold.act("retire"))
-    answer.document([r.restore_id for r in due])
-    if not as_json:
-        answer.say(f"{len(due)} copies deleted" if due else "nothing is due")
+    undecided = []
+    for run in [] if run_id else desk.undecided():
+        if desk.let_go(run, hold.act("let go", restore_id=run.id, database=str(run.request.target))):
+            hold.service.follower().follow(run.id, lambda _run: None)
+            undecided.append(run)
+    answer.document({"deleted": [r.restore_id for r in due], "let_go": [r.id for r in undecided]})
+    if as_json:
+        return
+    for receipt in due:
+        answer.say(f"{receipt.restore_id}: undo copy of {receipt.database} deleted; live untouched")
+    for run in undecided:
+        answer.say(f"{run.id}: staged copy for {run.request.target} discarded, nobody decided; live untouched")
+    if not due and not undecided:
+        answer.say("nothing is due; live untouched")

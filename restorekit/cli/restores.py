@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from restorekit.cli import ending, shapes, show
+from restorekit.cli import completion, ending, shapes, show, words
 from restorekit.cli.app import Database, Door, Json, RunId, app, caller, door, out
 from restorekit.cli.out import Out
 from restorekit.cli.progress import ProgressLine
@@ -13,13 +13,15 @@ from restorekit.errors import UNTOUCHED, ApprovalNeeded, RestorekitError, UsageE
 from restorekit.model.database import DatabaseId
 from restorekit.model.plan import Plan
 from restorekit.model.request import Request, Role, Wish
-from restorekit.model.run import ACTIVE, WORKING, State
+from restorekit.model.run import ACTIVE, WORKING, Run, State
 
 At = Annotated[str | None, typer.Option("--at", help="The state at this ISO time.")]
 Before = Annotated[str | None, typer.Option("--before", help="The last state before this ISO time.")]
 Contains = Annotated[str | None, typer.Option("--contains", help="A state that holds all up to this ISO time.")]
 Tables = Annotated[str | None, typer.Option("--tables", help="Only these, comma separated.")]
-Point = Annotated[str | None, typer.Option("--point", help="This recovery point, by id.")]
+Point = Annotated[
+    str | None, typer.Option("--point", help="This recovery point, by id.", autocompletion=completion.points)
+]
 As = Annotated[str | None, typer.Option("--as", help="Restore under another name (engine/name or name).")]
 UntilOption = Annotated[
     Literal["staged", "verified", "diff", "swapped"], typer.Option("--until", help="Stop after this step.")
@@ -125,6 +127,7 @@ def restore(
     options = {"at": at, "before": before, "contains": contains, "tables": tables, "point": point, "as": other}
     value = _planned(hold, database, options, until)
     show.plan(answer, value, hold.zone)
+    ending.expiring(answer, hold.service.desk.expiring(value.target), hold.zone)
     act = hold.act("request", database=str(value.target), shown=value.digest)
     run_id = hold.service.desk.request(value, act)
     answer.say(f"Restore {run_id}")
@@ -211,7 +214,10 @@ def _exit_code(state: State, failed: int | None) -> int:
 @app.command()
 def status(
     context: typer.Context,
-    run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One restore; without it the last ones.")] = None,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="One restore; without it the last ones.", autocompletion=completion.runs),
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -226,19 +232,37 @@ def status(
         if not as_json:
             _evidence(hold, answer, story.run.id)
             ending.ended(answer, story, hold.zone)
+            _remarks(hold, answer, [story.run])
         return
     runs = hold.service.house.catalog.runs(limit=20)
     answer.document([shapes.story(hold.service.desk.story(r.id)) for r in runs])
     answer.table(
-        ("restore", "database", "state", "level", "by"),
-        [(r.id, str(r.request.target), str(r.state), str(r.level or "-"), r.request.requested_by) for r in runs],
+        ("restore", "database", "state", "proven", "since", "by"),
+        [
+            (
+                r.id,
+                str(r.request.target),
+                words.state(r.state),
+                words.short_level(r.level),
+                words.age(r.changed_at).removesuffix(" ago"),
+                r.request.requested_by,
+            )
+            for r in runs
+        ],
     )
     if not as_json:
-        waiting = [r for r in runs if r.state in WORKING]
-        if waiting and not hold.service.worker_present():
-            answer.say(f"no worker runs: `restorekit watch {waiting[0].id}` carries on")
-        elif not runs:
-            answer.say("no restores yet")
+        _remarks(hold, answer, runs)
+
+
+def _remarks(hold: Door, answer: Out, runs: list[Run]) -> None:
+    """What somebody should know who looks: that nobody works, that nothing was ever done, that undo ends soon."""
+    waiting = [r for r in runs if r.state in WORKING]
+    if waiting and not hold.service.worker_present():
+        answer.say(f"no worker runs: `restorekit watch {waiting[0].id}` carries on", style="yellow")
+    if not runs:
+        answer.say("no restores yet")
+    mine = {r.id for r in runs}
+    ending.expiring(answer, [r for r in hold.service.desk.expiring() if r.restore_id in mine], hold.zone)
 
 
 @app.command()
@@ -305,7 +329,7 @@ def cancel(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> N
     if not as_json:
         ending.ended(answer, story, hold.zone)
     if story.run.state in ACTIVE:
-        raise RestorekitError(f"restore {run.id} is still {story.run.state}")
+        raise typer.Exit(RestorekitError.exit_code)
 
 
 @app.command()

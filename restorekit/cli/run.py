@@ -6,8 +6,8 @@ import typer
 from typer._click.exceptions import ClickException  # typer carries its own click and names it nowhere else
 
 from restorekit.cli.app import app
-from restorekit.cli.out import Out
-from restorekit.errors import RestorekitError
+from restorekit.cli.out import Out, described
+from restorekit.errors import RestorekitError, UsageError
 from restorekit.workflow.failure import frames
 
 
@@ -20,7 +20,8 @@ def run(words: Sequence[str]) -> int:
         return error.exit_code
     except ClickException as error:
         error.show()
-        return 2
+        Out(as_json="--json" in words).document({"error": described(UsageError(error.format_message()))})
+        return UsageError.exit_code
     except typer.Abort:  # the end of input at a question; of KeyboardInterrupt typer itself makes 130
         return 130
     except BrokenPipeError:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from restorekit.cli import shapes, words
+from restorekit.cli import completion, shapes, words
 from restorekit.cli.app import Database, Json, app, door, out
 from restorekit.cli.stocktaking import show_inventory
 from restorekit.errors import Refused, UsageError
@@ -40,7 +40,7 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
 def inventory(
     context: typer.Context,
     *,
-    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only this source.", autocompletion=completion.sources)] = None,
     as_json: Json = False,
 ) -> None:
     """Scan the sources, then per database: points, newest, newest proven; totals that add up.
@@ -125,6 +125,7 @@ def capture(
     database: Database,
     *,
     to: Annotated[Path | None, typer.Option("--to", help="File to write (default: stdout).")] = None,
+    as_json: Json = False,
 ) -> None:
     """A consistent dump of live with its manifest, both out of one snapshot.
 
@@ -135,6 +136,8 @@ def capture(
     act = hold.act("capture", database=str(name))
     watch = Quiet()
     if to is None:
+        if as_json:
+            raise UsageError("--json needs --to FILE: the dump itself goes to stdout")
         if sys.stdout.isatty():
             raise UsageError("a dump is not written to a terminal", hint="Use --to FILE or redirect stdout.")
         hold.service.looking.capture(name, sys.stdout.buffer, act, watch)
@@ -148,8 +151,11 @@ def capture(
     manifest = to.with_name(to.name + ".manifest.json")
     manifest.write_text(contents.model_dump_json(), encoding="utf-8")
     part.rename(to)
-    rows = sum(t.rows or 0 for t in contents.tables)
-    out(as_json=False).say(f"{to}: {len(contents.tables)} tables, {rows:,} rows; manifest in {manifest.name}")
+    rows, answer = sum(t.rows or 0 for t in contents.tables), out(as_json=as_json)
+    answer.document({"file": str(to), "manifest": str(manifest), "tables": len(contents.tables), "rows": rows})
+    if not as_json:
+        tables = words.count(len(contents.tables), "table")
+        answer.say(f"{to}: {tables}, {words.count(rows, 'row')}; manifest in {manifest.name}")
 
 
 class Quiet:

@@ -85,7 +85,6 @@ _STATES = {
     "compared": "difference shown",
     "cancelling": "being cancelled",
     "undoing": "being undone",
-    "retired": "retired, its undo copy is deleted",
 }
 
 

@@ -14,7 +14,6 @@ from scenarios.house import Answer, Installation
 from restorekit.cli import main  # noqa: F401 - registers the commands
 from restorekit.cli.run import run
 
-
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
