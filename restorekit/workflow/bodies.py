@@ -4,7 +4,16 @@ import contextlib
 from collections.abc import Iterator
 
 from restorekit import crashpoint
-from restorekit.errors import Cancelled, ConfigError, LiveChanged, ProofFailed, RestorekitError, Temporary
+from restorekit.errors import (
+    Cancelled,
+    ConfigError,
+    DiskFull,
+    EngineUnavailable,
+    LiveChanged,
+    ProofFailed,
+    RestorekitError,
+    Temporary,
+)
 from restorekit.model.contents import Contents
 from restorekit.model.difference import Difference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted
@@ -275,7 +284,9 @@ class Bodies:
         plan = house.need(run_id, Plan)
         engine = house.engine(plan.target.engine)
         # Without a recorded sandbox its creation may still have begun: find it again by its id, then discard it.
-        engine.discard(house.catalog.kept(run_id, Sandbox) or engine.open_sandbox(staging.spec(run_id, plan)))
+        # What cannot be created now, the disk being full, has left nothing.
+        with contextlib.suppress(DiskFull, EngineUnavailable):
+            engine.discard(house.catalog.kept(run_id, Sandbox) or engine.open_sandbox(staging.spec(run_id, plan)))
         if house.catalog.kept(run_id, Approval) is not None:  # nothing is carried beside live before
             engine.drop_holding(run_id)
 

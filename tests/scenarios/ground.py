@@ -63,9 +63,9 @@ class Customer:
         return self.point("nightly")
 
     def point(self, source: str) -> str:
-        """The newest point of that source, usable or not."""
+        """The newest point that the source has now, usable or not."""
         found = self.ground.house.ok("points", self.database, "--scan", "--json").json
-        return str(next(p["id"] for p in found if p["source"] == source))
+        return str(next(p["id"] for p in found if p["source"] == source and p["state"] != "expired"))
 
     @property
     def database(self) -> str:
@@ -186,8 +186,8 @@ class Ground:
         """Live is the same afterwards to the last byte and right, and nothing of ours is left anywhere."""
         before = self.everything()
         yield
-        assert self.everything() == before
-        assert self.left_over() == []
+        assert self.everything() == before, "live has changed"
+        assert not (left := self.left_over()), left
         self.house.nothing_runs()
 
     def refused(self, *words: str, code: str, exit_code: int, says: Sequence[str] = (), **env: str) -> dict[str, Any]:

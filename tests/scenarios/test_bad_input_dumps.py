@@ -33,6 +33,13 @@ def cut_in_string(dump: bytes) -> bytes:
     return dump[: dump.index(b"Neill")]
 
 
+def smuggled(dump: bytes, text: bytes) -> bytes:
+    """The dump, whole, with something more in its body."""
+    head, end, tail = dump.partition(b"/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */")
+    assert end
+    return head + text + b"\n" + end + tail
+
+
 @pytest.mark.parametrize(
     ("cut", "code"),
     [
@@ -46,3 +53,64 @@ def test_cut(ground: Ground, shop: Customer, cut, code: str) -> None:
     shop.sql(DAMAGE)
     with ground.untouched():
         ground.refused("restore", shop.database, "--point", point, "--yes", code=code, exit_code=5)
+
+
+def test_empty_file(ground: Ground, shop: Customer) -> None:
+    point = shop.file(b"")
+    with ground.untouched():
+        ground.refused("restore", shop.database, "--point", point, "--yes", code="dump_incomplete", exit_code=5)
+        ground.refused("restore", shop.database, "--at", "2030-01-01", code="no_point", exit_code=4, says=["is empty"])
+
+
+@pytest.mark.parametrize("source", ["mariadb-dump", "capture"])
+def test_dump_of_an_empty_database_while_live_has_tables(ground: Ground, shop: Customer, source: str) -> None:
+    """Whole and proven, and yet nobody wants it: the day on which the backup was empty."""
+    ground.live.script(f"CREATE DATABASE hollow; RENAME TABLE {shop.name}.visits TO hollow.visits")
+    ground.live.script("DROP TABLE hollow.visits")
+    empty = ground.live.dump("hollow")
+    if source == "capture":
+        path = ground.folder / "hollow.sql"
+        ground.house.ok("capture", "db1/hollow", "--to", str(path))
+        empty = path.read_bytes()
+    ground.live.script("DROP DATABASE hollow")
+    point = shop.file(empty)
+    with ground.untouched():
+        ground.refused(
+            "restore", shop.database, "--point", point, "--yes", code="proof_failed", exit_code=5, says=["empty"]
+        )
+
+
+@pytest.fixture(scope="module")
+def victim(ground: Ground) -> Iterator[str]:
+    """Another customer's table, and a folder that everybody may write to."""
+    ground.live.script("CREATE DATABASE victim; CREATE TABLE victim.t (v INT); INSERT INTO victim.t VALUES (1)")
+    (ground.folder / "open").mkdir()
+    (ground.folder / "open").chmod(0o777)
+    (ground.folder / "open" / "secret").write_text("1\n")
+    yield "victim"
+    ground.live.script("DROP DATABASE victim")
+
+
+@pytest.mark.parametrize(
+    ("attack", "code"),
+    [
+        ("USE victim;\nDROP TABLE t;", "dump_refused"),
+        ("INSERT INTO victim.t VALUES (2);", "dump_refused"),
+        ("DELETE FROM victim.t;", "dump_refused"),
+        ("\\! touch {open}/shell\n", "dump_refused"),
+        ("system touch {open}/shell;", "dump_refused"),
+        ("LOAD DATA LOCAL INFILE '{open}/secret' INTO TABLE visits;", "dump_refused"),
+        ("INSERT INTO visits VALUES (LOAD_FILE('{open}/secret'));", "dump_refused"),
+        ("SELECT 1 INTO OUTFILE '{open}/outfile';", "dump_refused"),
+        ("SET GLOBAL max_connections = 1;", "dump_refused"),
+        ("GRANT ALL ON *.* TO evil@localhost IDENTIFIED BY 'x';", "dump_refused"),
+        ("INSTALL SONAME 'metadata_lock_info';", "dump_refused"),
+    ],
+    ids=lambda text: text.split()[0] + text.split()[1][:9] if " " in text else "",
+)
+def test_attack(ground: Ground, shop: Customer, victim: str, attack: str, code: str) -> None:
+    text = attack.format(open=ground.folder / "open").encode()
+    point = shop.file(smuggled(shop.dump(), text))
+    with ground.untouched():
+        ground.refused("restore", shop.database, "--point", point, "--yes", code=code, exit_code=5)
+    assert [p.name for p in (ground.folder / "open").iterdir()] == ["secret"]

@@ -12,7 +12,7 @@ from pymysql.connections import Connection
 from restorekit import shell
 from restorekit.engines.mariadb.connect import one, rows
 from restorekit.engines.mariadb.live import Live, without_values
-from restorekit.errors import EngineUnavailable
+from restorekit.errors import ConfigError, EngineUnavailable
 from restorekit.model.exchange import Finding
 
 _RIGHTS = {
@@ -52,7 +52,7 @@ def check(live: Live) -> list[Finding]:
     try:
         with contextlib.closing(live.connect()) as session:
             findings += [*_server(session), *_rights(session), *_clock(session)]
-    except EngineUnavailable as error:
+    except (EngineUnavailable, ConfigError) as error:
         findings.append(
             Finding(severity="refuse", code="server", text=error.message, hint=error.hint or "Is the server up?")
         )

@@ -4,13 +4,14 @@ Every session of ours pins what decides the meaning of text and times: utf8mb4, 
 from the server's defaults.
 """
 
+import pwd
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pymysql
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pymysql.connections import Connection
 
 from restorekit.errors import ConfigError, EngineUnavailable
@@ -23,6 +24,14 @@ _REFUSED = frozenset({1045, 1698, 4151})
 OWN_PREFIX = "rk_"
 MARKER_SCHEMA = "_restorekit"
 SYSTEM_SCHEMAS = frozenset({"mysql", "sys", "information_schema", "performance_schema", MARKER_SCHEMA})
+
+
+def _nobody_special() -> str:
+    """The server package's own user, or, where only its binaries are installed, nobody."""
+    try:
+        return pwd.getpwnam("mysql").pw_name
+    except KeyError:
+        return "nobody"
 
 
 class Settings(BaseModel):
@@ -38,7 +47,7 @@ class Settings(BaseModel):
     mariadbd: str = "mariadbd"
     install_db: str = "mariadb-install-db"
     dump: str = "mariadb-dump"
-    sandbox_user: str = "mysql"
+    sandbox_user: str = Field(default_factory=_nobody_special)
     sandbox_memory_mb: int = 1024
     workers: int = 2
 
@@ -113,7 +122,9 @@ def _open(
             cursor.execute(session)
     except (pymysql.err.OperationalError, OSError) as error:
         where = place.get("unix_socket") or f"{place.get('host')}:{place.get('port')}"
-        raise EngineUnavailable(f"cannot connect to {where} as {user}: {error.args[-1]}") from error
+        raise EngineUnavailable(
+            f"cannot connect to the server at {where} as {user}: {error.args[-1]}", hint="Is it up? Then try again."
+        ) from error
     return connection
 
 

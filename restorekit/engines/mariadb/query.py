@@ -9,6 +9,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -20,7 +21,7 @@ from restorekit.engines.mariadb.connect import one, quoted, rows
 from restorekit.engines.mariadb.contents import must_exist
 from restorekit.engines.mariadb.live import Live, reading, without_values
 from restorekit.engines.mariadb.tables import tables
-from restorekit.errors import ProofFailed, Refused
+from restorekit.errors import EngineUnavailable, ProofFailed, Refused
 from restorekit.model.database import Where
 
 _MOST = 1000
@@ -62,6 +63,9 @@ def _asked(live: Live, where: Where, sql: str, timeout_s: float, most: int) -> t
             with _ended_after(live, where, session, timeout_s):
                 return _first(session, sql, most)
     except pymysql.err.Error as error:
+        # A session that was ended for taking too long looks the same, but for the server that is still there.
+        if where.sandbox is not None and sandbox.server_pid(Path(where.sandbox)) is None:
+            raise EngineUnavailable("the staging server went away; live is untouched", hint="Try again.") from error
         number = error.args[0] if error.args else 0
         raise ProofFailed(
             f"the question could not be answered (server error {number}: {without_values(str(error.args[-1]))}); "

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import pwd
 import secrets
 import shutil
 import tempfile
@@ -67,9 +68,15 @@ def open_sandbox(settings: Settings, home: Home, spec: SandboxSpec) -> Sandbox:
     sandbox = Sandbox(id=spec.id, engine="mariadb", folder=str(folder), schema_name=spec.schema_name)
     with _held(folder):
         marker = _read(folder)
-        if marker is None or marker.schema_name != spec.schema_name:
-            marker = _create(settings, home, spec, folder)
-        _ensure_running(folder, marker)
+        fresh = marker is None or marker.schema_name != spec.schema_name
+        try:
+            if marker is None or fresh:
+                marker = _create(settings, home, spec, folder)
+            _ensure_running(folder, marker)
+        except (DiskFull, EngineUnavailable):
+            if fresh:  # nothing is in it yet, and whoever gives up must not have to open it first
+                _clear(folder)
+            raise
     return sandbox
 
 
@@ -90,12 +97,17 @@ def discard(sandbox: Sandbox) -> None:
     if not (folder / "sandbox.lock").exists() and any(folder.iterdir()):
         raise EngineUnavailable(f"{folder} does not look like a sandbox and was left alone")
     with _held(folder):
-        _stop(folder)
-        shutil.rmtree(_short_socket_folder(folder), ignore_errors=True)
-        for entry in folder.iterdir():
-            if entry.name != "sandbox.lock":
-                _delete(entry)
-        _delete(folder)
+        _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """The lock goes last: until then the folder is known as ours."""
+    _stop(folder)
+    shutil.rmtree(_short_socket_folder(folder), ignore_errors=True)
+    for entry in folder.iterdir():
+        if entry.name != "sandbox.lock":
+            _delete(entry)
+    _delete(folder)
 
 
 def _delete(path: Path) -> None:
@@ -192,7 +204,7 @@ def _create(settings: Settings, home: Home, spec: SandboxSpec, folder: Path) -> 
     here("sandbox.copying")
     done = shell.run(shell.Spec(["cp", "-a", "--reflink=auto", str(source), str(folder / "data")]), timeout_s=300)
     if done.returncode:
-        raise _failure(f"the sandbox in {folder} could not be created: {done.stderr[-300:]}")
+        raise _failure(folder, done.stderr)
     socket = _socket_path(folder, settings)
     marker = Marker(
         id=spec.id,
@@ -212,8 +224,17 @@ def _create(settings: Settings, home: Home, spec: SandboxSpec, folder: Path) -> 
     return marker
 
 
-def _failure(message: str) -> Exception:
-    return DiskFull(f"{message}; live is untouched") if is_full(message) else EngineUnavailable(message)
+def _failure(folder: Path, said: str) -> Exception:
+    if is_full(said):
+        return _full(folder)
+    return EngineUnavailable(f"the sandbox in {folder} could not be created: {said[-300:]}")
+
+
+def _full(folder: Path) -> DiskFull:
+    return DiskFull(
+        f"no space left for the staging server in {folder}; live is untouched",
+        hint="Free space or move `staging`, then try again.",
+    )
 
 
 def _write_init(folder: Path, marker: Marker) -> None:
@@ -224,7 +245,7 @@ def _write_init(folder: Path, marker: Marker) -> None:
     path = folder / "init.sql"
     _write_private(path, lines)
     if marker.user is not None:
-        shutil.chown(path, marker.user, marker.user)
+        shutil.chown(path, marker.user, pwd.getpwnam(marker.user).pw_gid)
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -297,6 +318,9 @@ def _not_started(folder: Path, log: Path) -> Exception:
         said = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         said = ""
+    if is_full(said):
+        return _full(folder)
     lines = [line for line in said.splitlines() if "[ERROR]" in line] or said.splitlines()[-3:]
-    message = f"the staging server in {folder} did not start: {' / '.join(lines[-4:])}"
-    return DiskFull(f"{message}; live is untouched") if is_full(said) else EngineUnavailable(message)
+    return EngineUnavailable(
+        f"the staging server in {folder} did not start: {' / '.join(lines[-4:])}", hint="Try again."
+    )

@@ -7,6 +7,7 @@ from pymysql.connections import Connection
 from restorekit.engines.mariadb import connect
 from restorekit.engines.mariadb.connect import one, rows
 from restorekit.engines.mariadb.live import Live, reading
+from restorekit.errors import PreflightRefused
 from restorekit.model.database import DatabaseId, LiveDatabase
 
 _VARIABLES = (
@@ -21,9 +22,18 @@ _VARIABLES = (
     "log_bin",
 )
 
+_LONGEST_NAME = 64
+
 
 def settings(live: Live, schema: str) -> dict[str, str]:
-    """Live's settings that decide what text, times and names mean; also for a schema that does not exist (yet)."""
+    """Live's settings that decide what text, times and names mean; also for a schema that does not exist (yet).
+
+    Raises PreflightRefused for a name that cannot exist.
+    """
+    if len(schema) > _LONGEST_NAME:
+        raise PreflightRefused(
+            f"the name {schema} is longer than {_LONGEST_NAME} characters", hint="Choose a shorter one with --as."
+        )
     with reading(schema), live.connect() as session:
         found = schema_settings(session, schema)
         if found["log_bin"] == "1":
