@@ -9,6 +9,7 @@ Servers (`daemon`) inherit neither: a sandbox outlives its worker and is found a
 
 import contextlib
 import os
+import pwd
 import queue
 import select
 import shutil
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from restorekit.errors import EngineUnavailable, Temporary
+from restorekit.errors import ConfigError, EngineUnavailable, Temporary
 
 _LOCK_FD: ContextVar[int | None] = ContextVar("step_lock_fd", default=None)
 _STDERR_KEPT = 64 << 10
@@ -186,7 +187,11 @@ def _drop_to(user: str | None) -> list[str]:
     """`setpriv` words that make an unprivileged user of root; nothing for those who are none."""
     if user is None or os.geteuid() != 0:
         return []
-    return [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError as error:
+        raise ConfigError(f"there is no user {user!r} on this machine", hint="See `sandbox_user`.") from error
+    return [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
 
 
 def _require(program: str) -> None:

@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import functools
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -24,7 +25,8 @@ import pymysql
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OS_USER = "mysql"
+OS_USER = "mysql" if "mysql" in {e.pw_name for e in pwd.getpwall()} else "nobody"
+OS_GROUP = pwd.getpwnam(OS_USER).pw_gid
 
 
 def shared_data(name: str) -> Path:
@@ -37,13 +39,13 @@ def shared_data(name: str) -> Path:
 
 def _as_user() -> list[str]:
     """Words that start a server as nobody special, and end it when the test process dies."""
-    drop = [f"--reuid={OS_USER}", f"--regid={OS_USER}", "--clear-groups"] if os.geteuid() == 0 else []
+    drop = [f"--reuid={OS_USER}", f"--regid={OS_GROUP}", "--clear-groups"] if os.geteuid() == 0 else []
     return ["setpriv", "--pdeathsig", "KILL", *drop, "--"]
 
 
 def _own(path: Path) -> None:
     if os.geteuid() == 0:
-        shutil.chown(path, OS_USER, OS_USER)
+        shutil.chown(path, OS_USER, OS_GROUP)
 
 
 def server_folder(prefix: str = "rk-") -> Path:

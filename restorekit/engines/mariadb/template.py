@@ -6,6 +6,7 @@ definer named in a dump finds nothing to borrow (`root` does not exist, `mariadb
 
 import contextlib
 import os
+import pwd
 import re
 import shutil
 import tempfile
@@ -63,7 +64,7 @@ def make_folder(path: Path, settings: Settings) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
         user = os_user(settings)
         if user is not None:
-            shutil.chown(path, user, user)
+            shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
     except OSError as error:
         raise _no_room(path, error) from error
     _check_way_in(path, settings)
