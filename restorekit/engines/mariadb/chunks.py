@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from restorekit.engines.mariadb.connect import quoted
-from restorekit.engines.mariadb.fingerprint import Column, parts, row_hash, row_text
+from restorekit.engines.mariadb.fingerprint import Column, parts, quick_hash, row_hash, row_text
 from restorekit.engines.mariadb.tables import Table
 
 ROWS = 2000
@@ -33,11 +33,12 @@ class Cut:
 
     def sums(self, table: Table, *, carried: bool) -> str:
         """Select of (chunk, rows, sum of row hashes)."""
-        row = row_hash(self.columns, carried=carried)
         if self.kind == "bag":
+            row = row_hash(self.columns, carried=carried)
             inner = f"SELECT {row} AS rk_row FROM {table.full} {_MATERIALISE}"
             return f"SELECT rk_row%{self.width},COUNT(*),SUM(rk_row) FROM ({inner}) AS rk_rows GROUP BY 1 ORDER BY NULL"
         chunk = self._chunk(carried=carried)
+        row = quick_hash(self.columns, carried=carried)
         return f"SELECT {chunk},COUNT(*),SUM({row}) FROM {table.full} GROUP BY 1 ORDER BY NULL"
 
     def rows(self, table: Table, chunks: Sequence[int], *, carried: bool) -> str:
