@@ -158,7 +158,7 @@ class Desk:
         receipt = self._house.catalog.kept(run.id, Receipt)
         if receipt is None or run.state != State.SWAPPED:
             raise UndoImpossible(
-                f"restore {run.id} is {run.state}: there is nothing to undo",
+                f"restore {run.id} is {run.state}: there is nothing to undo; nothing was changed",
                 hint=f"See `restorekit status {run.id}`.",
             )
 

@@ -39,7 +39,7 @@ def plan(out: Out, value: Plan, zone: str) -> None:
 def data_of(point: RecoveryPoint, zone: str) -> str:
     """The moment of its data, and how well that is known."""
     if point.consistent_at is None:
-        return "of a moment that is not known"
+        return "not known" + (f", not after {words.moment(point.latest, zone)}" if point.latest else "")
     known = {"exact": "", "bounded": ", bounded", "claimed": ", as it claims", "none": ", not certain"}
     return words.moment(point.consistent_at, zone) + known[point.quality]
 

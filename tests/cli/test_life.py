@@ -50,7 +50,7 @@ def test_the_question_says_what_will_happen_and_no_is_no(damaged: Any) -> None:
     assert code == 6, text
     for said in (
         r"becomes what it was",
-        r"moment +\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d \(.* ago\)",
+        r"moment +not known, not after \w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d \((?s:.*?)ago\)",
         r"back +2 missing rows, 1 changed row as backed up",
         r"lost +1 row that only live has; the present values of 1 row",
         r"writers +wait at most 5 s",
