@@ -16,7 +16,7 @@ from restorekit.engines.mariadb.exchange.marker import Default, Journal
 from restorekit.engines.mariadb.exchange.preflight import insist
 from restorekit.engines.mariadb.exchange.promote import COMING, sequences, wanted
 from restorekit.engines.mariadb.exchange.session import exclusive
-from restorekit.engines.mariadb.exchange.swap import Limits, perform, settle_one
+from restorekit.engines.mariadb.exchange.swap import Limits, drop_if_empty, perform, settle_one
 from restorekit.engines.mariadb.live import Live, translated
 from restorekit.engines.mariadb.objects import Definitions, harvest, under_name
 from restorekit.errors import EngineUnavailable, GateTimeout, LiveChanged, RestorekitError, Temporary
@@ -74,6 +74,7 @@ def _earlier(live: Live, session: "Connection[Any]", order_id: str) -> Exchanged
     if found is None or found.phase == "taken_back":
         return None
     if found.phase == "done":
+        drop_if_empty(session, found.journal.source)  # what it did last, and may have died before
         return found.journal.exchanged
     return settle_one(live, session, found).exchanged
 
