@@ -110,7 +110,7 @@ def _keys(folder: Path) -> Finding:
 
 def _clock(zone: str) -> Finding:
     now = datetime.now(UTC).astimezone(ZoneInfo(zone))
-    text = f"{now:%a %Y-%m-%d %H:%M:%S %z} in {zone}"
+    text = f"{now:%a %Y-%m-%d %H:%M:%S} {now.isoformat()[-6:]} in {zone}"
     if shutil.which("timedatectl") is not None:
         done = shell.run(shell.Spec(["timedatectl", "show", "-p", "NTPSynchronized", "--value"]), timeout_s=_PATIENCE_S)
         if done.stdout.strip() == b"no":

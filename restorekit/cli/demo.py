@@ -21,7 +21,9 @@ _ZONE = "Europe/Berlin"
 def demo(
     keep: Annotated[Path | None, typer.Option(help="Leave the lab in this new folder, to play with.")] = None,
 ) -> None:
-    """A lab with two customers, five nights of backups and an accident; then the way back, visibly.
+    """A lab with an accident in it, and the way back, visibly.
+
+    Two customers, five nights of backups, parts of a shop shredded: inventory, plan, proof, difference, swap, undo.
 
     Example: restorekit demo --keep lab
     """

@@ -27,7 +27,9 @@ def diff(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """What differs between the restored database and live; values are masked and never stored.
+    """What differs between the restored database and live.
+
+    Values are masked and never stored.
 
     Example: restorekit diff k3f9 --summary; restorekit diff k3f9 --rows orders --reveal "ticket 4711"
     """

@@ -31,11 +31,11 @@ def _read_receipt(path: Path) -> Receipt:
 def receipt(
     context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="ID|verify", help="A restore's id, or `verify` and a file.")],
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE")] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """The signed receipt of a swap; `receipt verify FILE` checks one offline.
+    """The signed receipt of a swap, or the check of one, offline.
 
     Example: restorekit receipt k3f9 --json > receipt.json; restorekit receipt verify receipt.json
     """
@@ -77,7 +77,7 @@ def note(
 @app.command()
 def audit(
     context: typer.Context,
-    what: Annotated[str | None, typer.Argument(metavar="[DB|verify|export]")] = None,
+    what: Annotated[str | None, typer.Argument(metavar="DB|verify|export")] = None,
     *,
     against: Annotated[
         Path | None, typer.Option("--against", help="A receipt whose audit head must be in the log.")
@@ -85,7 +85,7 @@ def audit(
     limit: Annotated[int, typer.Option(help="How many entries.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Who did what; `audit verify` checks the chain, `audit export` writes it as JSON lines.
+    """Who did what; `audit verify` checks it, `audit export` writes it.
 
     Example: restorekit audit verify --against receipt.json
     """
@@ -151,7 +151,9 @@ def peek(
     reveal: Annotated[str, typer.Option("--reveal", help="Show values; the reason goes into the audit log.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Look into a backup before restoring it, in a sandbox; values are masked unless --reveal gives a reason.
+    """Look into a backup before restoring it; values are masked.
+
+    It is staged in a sandbox for that; --reveal with a reason shows values, and is audited.
 
     Example: restorekit peek db1/acme_shop --point 7c1f --table orders --where "id > 100"
     """
@@ -194,12 +196,14 @@ def _show_peek(hold: Door, run_id: str, look: tuple[str, str, int], reveal: str,
 def retire(
     context: typer.Context,
     run_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="One restore; without it all that are due.")
+        str | None, typer.Argument(metavar="ID", help="One restore; without it all that are due.")
     ] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """Delete undo copies whose retention has ended, and let go what nobody decided about; all of it audited.
+    """Delete expired undo copies; let go what nobody decided about.
+
+    `undo.keep` of the playbook, `staging_ttl` and `approval_ttl` say when; each deletion is audited. Made for cron.
 
     Example: restorekit retire
     """

@@ -117,7 +117,7 @@ def restore(
     no_ask: NoAsk = False,
     as_json: Json = False,
 ) -> None:
-    """Restore a database beside live, prove it, show the difference; swap it in after approval.
+    """Restore beside live, prove, compare; swap in when approved.
 
     Prints the restore's id first, follows it, and survives a lost terminal: `restorekit watch ID` goes on.
 
@@ -216,7 +216,7 @@ def status(
     context: typer.Context,
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="One restore; without it the last ones.", autocompletion=completion.runs),
+        typer.Argument(metavar="ID", help="One restore; without it the last ones.", autocompletion=completion.runs),
     ] = None,
     *,
     as_json: Json = False,
@@ -267,7 +267,7 @@ def _remarks(hold: Door, answer: Out, runs: list[Run]) -> None:
 
 @app.command()
 def watch(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
-    """Follow a restore until it needs nothing more; carry it on if nobody does.
+    """Follow a restore until it rests; carry it on if nobody does.
 
     Example: restorekit watch k3f9
     """
@@ -296,7 +296,7 @@ def swap(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Approve and swap; with --accept-changes also when live has moved on.
+    """Approve and swap, if wanted also when live has moved on.
 
     Example: restorekit swap k3f9 --accept-changes
     """
@@ -334,7 +334,9 @@ def cancel(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> N
 
 @app.command()
 def undo(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
-    """Take a swap back: live becomes exactly what it was; the other side is kept.
+    """Take a swap back: live becomes exactly what it was.
+
+    The other side is kept, too.
 
     Example: restorekit undo k3f9
     """

@@ -43,7 +43,7 @@ def inventory(
     source: Annotated[str | None, typer.Option(help="Only this source.", autocompletion=completion.sources)] = None,
     as_json: Json = False,
 ) -> None:
-    """Scan the sources, then per database: points, newest, newest proven; totals that add up.
+    """Scan the sources; per database: points, newest, proven, gaps.
 
     Example: restorekit inventory --source nightly
     """
@@ -58,7 +58,7 @@ def inventory(
 def find(
     context: typer.Context, text: Annotated[list[str], typer.Argument(metavar="WORDS")], *, as_json: Json = False
 ) -> None:
-    """Databases in whose name, engine, customer, host or earlier name every word occurs.
+    """Databases by name, engine, customer, host or earlier name.
 
     Example: restorekit find acme shop
     """
@@ -84,7 +84,7 @@ def points(
     scan: Annotated[bool, typer.Option(help="Look at the sources first.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Recovery points of a database: moment, medium, consistency, level proven, usable or why not.
+    """Recovery points of a database: moment, level proven, usability.
 
     Example: restorekit points db1/acme_shop --around 2009-01-17T16:41
     """
@@ -127,7 +127,7 @@ def capture(
     to: Annotated[Path | None, typer.Option("--to", help="File to write (default: stdout).")] = None,
     as_json: Json = False,
 ) -> None:
-    """A consistent dump of live with its manifest, both out of one snapshot.
+    """A consistent dump of live with its manifest, out of one snapshot.
 
     Example: restorekit capture db1/acme_shop --to acme_shop.sql
     """

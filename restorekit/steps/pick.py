@@ -91,7 +91,8 @@ def _misses(point: RecoveryPoint, wish: Wish) -> str:
 
 def _said(at: datetime, wish: Wish) -> str:
     """Weekday, date, time and offset, in the zone of the wish."""
-    return at.astimezone(wish.at.tzinfo).strftime("%a %Y-%m-%d %H:%M:%S %z")
+    text = at.astimezone(wish.at.tzinfo).strftime("%a %Y-%m-%d %H:%M:%S %z")
+    return f"{text[:-2]}:{text[-2:]}"
 
 
 def _fits(wishes: Sequence[Wish]) -> str:

@@ -56,7 +56,8 @@ def _cautions(request: Request, point: RecoveryPoint, live: Live, now: datetime)
         said.append("its moment is not known: look at the difference with care")
     if point.consistent_at is not None and live.exists:
         hours = (now - point.consistent_at).total_seconds() / 3600
-        said.append(f"changes made since then ({hours:.1f} h) leave live with the swap; they stay in the undo copy")
+        since = f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+        said.append(f"changes made since then ({since}) leave live with the swap; they stay in the undo copy")
     if request.target != request.database:
         said.append(f"restored under another name: {request.target}; {request.database} is not touched")
     if not live.exists:

@@ -15,7 +15,7 @@ from restorekit.settings import DatabaseEntry, Settings
 
 TEXT = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 PROVIDERS = [(room, kind) for room in ("engines", "sources") for kind in discovery.kinds(f"restorekit.{room}")]
-COMPUTED = {"host", "name", "since", "cache", "timezone"}
+COMPUTED = {"host", "sandbox_user", "name", "since", "cache", "timezone"}
 """Their defaults are told in words: they are taken from elsewhere."""
 
 
