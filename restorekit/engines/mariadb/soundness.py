@@ -147,7 +147,7 @@ def _definers(live: Live, session: "Connection[Any]", schema: str) -> Check:
             raise
         reason = "the accounts of live may not be read; grant SELECT on mysql.global_priv"
         return Check(level=Level.SOUND, name=name, outcome="skipped", reason=reason)
-    hint = "create these accounts on live, or choose tables only"
+    hint = "create these accounts on live, or take a backup that names definers; rk_loader stands for none at all"
     return _check(name, missing, f"{len(definitions.stored)} objects, all their definers exist", hint)
 
 
