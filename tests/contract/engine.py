@@ -532,6 +532,8 @@ class ExchangingContract:
         assert facts(engine.contents(live())) == facts(staged.proven)
         assert (done.created, done.target, done.slipped) == (False, "shop", ())
         assert engine.exchange(wanted, promoted, QUIET) == done
+        assert [engine.outcome(wanted.id), engine.outcome(wanted.id)] == [done, done]
+        assert engine.outcome("r1u") is None
         assert facts(engine.contents(live())) == facts(staged.proven)
 
         undone = engine.undo(done, "r1u", 60, QUIET)
@@ -671,6 +673,7 @@ class ExchangingContract:
         with pytest.raises(LiveChanged) as raised:
             lab.engine.exchange(wanted, promoted, QUIET)
         assert "orders" in " ".join([raised.value.message, *raised.value.details])
+        assert lab.engine.outcome(wanted.id) is None
         assert facts(lab.engine.contents(live())) == before
         lab.run("shop", "UPDATE orders SET status = 'back' WHERE id = 7")  # the gate is open again
         assert lab.engine.settle() == []

@@ -36,26 +36,20 @@ SQLITE_NOT_IN_A_RESTORE = {"sqlite.settle.discarded", "sqlite.retire.deleted"}
 SQLITE_WAY = (
     "sqlite.load.written",
     "stage.kept",
-    "workflow.verify.done",
-    "diff.kept",
     "workflow.end.done",
     "promote.kept",
     "sqlite.exchange.gated",
     "sqlite.exchange.committed",
     "swap.done",
-    "workflow.tidy.done",
     "receipt.audited",
     "receipt.kept",
 )
 SQLITE_WAY_BACK = ("sqlite.exchange.gated", "sqlite.exchange.committed", "undo.done", "workflow.undo.done")
 MARIADB_WAY = (
     "sandbox.started",
-    "stage.kept",
     "workflow.verify.done",
     "workflow.end.done",
-    "promote.kept",
     "mariadb.gated",
-    "mariadb.objects_dropped",
     "mariadb.renamed",
     "swap.done",
     "receipt.kept",
