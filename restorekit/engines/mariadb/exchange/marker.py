@@ -13,6 +13,7 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import MARKER_SCHEMA, one, quoted, rows
 from restorekit.engines.mariadb.exchange.accounts import Gate, Grant
+from restorekit.engines.mariadb.exchange.keys import ForeignKey
 from restorekit.engines.mariadb.objects import Definitions
 from restorekit.errors import UsageError
 from restorekit.model.contents import Contents
@@ -42,7 +43,8 @@ class Journal(Value):
     `before` are live's objects as they were, `drop` and `make` those that change, `measured` the tables that leave
     as they were under the gate, `brought` the contents that come. `broken` views did not work before either. Owners
     of views are `lent` reading rights on a new database while its views are made. `lost` grants had nothing left to
-    stand on (`earlier_lost`: in the exchange that is undone).
+    stand on (`earlier_lost`: in the exchange that is undone). Foreign keys of leaving tables that are `dangling` are
+    cut, those of the exchange that is undone are mended (`earlier_dangling`).
     """
 
     order_id: str
@@ -72,6 +74,8 @@ class Journal(Value):
     closed_at: Moment | None = None
     broken: tuple[str, ...] = ()
     lent: tuple[str, ...] = ()
+    dangling: tuple[ForeignKey, ...] = ()
+    earlier_dangling: tuple[ForeignKey, ...] = ()
     lost: tuple[Grant, ...] = ()
     earlier_lost: tuple[Grant, ...] = ()
     blocked_s: float | None = None

@@ -34,6 +34,13 @@ def sequences(order: ExchangeOrder) -> frozenset[str]:
     return frozenset(proven - {o.name for o in order.live.objects if o.kind == "sequence"})
 
 
+def unknown_sequences(order: ExchangeOrder) -> frozenset[str]:
+    """The sequences of live that the backup does not know: they leave where objects are exchanged."""
+    if not order.objects or order.live is None:
+        return frozenset()
+    return frozenset({o.name for o in order.live.objects if o.kind == "sequence"} - sequences(order))
+
+
 def promote(live: Live, order: ExchangeOrder, watch: Watch) -> Promoted:
     """Copy the order's tables into `rk_hold_<id>` on live and fingerprint them there. Starts over on a rerun.
 

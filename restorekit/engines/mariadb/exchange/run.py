@@ -14,7 +14,7 @@ from restorekit.engines.mariadb.exchange import furnishing, keys, marker, postch
 from restorekit.engines.mariadb.exchange.accounts import Census, Gate, grantee, survey
 from restorekit.engines.mariadb.exchange.marker import Default, Journal
 from restorekit.engines.mariadb.exchange.preflight import insist
-from restorekit.engines.mariadb.exchange.promote import COMING, sequences, wanted
+from restorekit.engines.mariadb.exchange.promote import COMING, sequences, unknown_sequences, wanted
 from restorekit.engines.mariadb.exchange.session import exclusive
 from restorekit.engines.mariadb.exchange.swap import Limits, drop_if_empty, perform, settle_one
 from restorekit.engines.mariadb.live import Live, translated
@@ -281,8 +281,8 @@ def _judge(
     slipped = _agree(order, now)
     there = rename.tables_of(session, order.target)
     coming = wanted(order) | sequences(order)
-    leaving = (affected(order) | sequences(order)) & there
-    keys.must_be_closed(session, ((order.target, leaving), (journal.source, coming)))
+    leaving = (affected(order) | sequences(order) | unknown_sequences(order)) & there
+    keys.must_be_closed(session, (order.target, leaving), (journal.source, coming))
     before = unchanged(session, journal)
     removed = frozenset(a.name for a in order.actions if a.method == "remove")
     goal = furnishing.arriving(before, staged, whole=order.objects, brought=coming - there, removed=removed)
@@ -293,6 +293,7 @@ def _judge(
             "measured": now,
             "leaving": tuple(sorted(leaving)),
             "coming": tuple(sorted(coming)),
+            "dangling": keys.dangling(session, order.target, leaving),
             "drop": drop,
             "make": make,
         }

@@ -14,7 +14,7 @@ from restorekit.crashpoint import here
 from restorekit.engines.mariadb import objects
 from restorekit.engines.mariadb.connect import one, quoted, rows
 from restorekit.engines.mariadb.contents import contents
-from restorekit.engines.mariadb.exchange import gate, guard, marker, postcheck, rename
+from restorekit.engines.mariadb.exchange import gate, guard, keys, marker, postcheck, rename
 from restorekit.engines.mariadb.exchange.lease import lease
 from restorekit.engines.mariadb.exchange.marker import Journal, Marked
 from restorekit.engines.mariadb.live import Live, translated
@@ -84,6 +84,7 @@ def perform(
 
 def _move(session: "Connection[Any]", journal: Journal, lock_wait_s: float) -> None:
     rename.patience(session, lock_wait_s)
+    keys.cut(session, journal.target, journal.dangling)
     objects.drop(session, journal.target, journal.drop)
     here("mariadb.objects_dropped")
     if journal.create_target:
@@ -178,6 +179,7 @@ def _let_in(session: "Connection[Any]", journal: Journal) -> Journal:
 
 def _record(live: Live, session: "Connection[Any]", journal: Journal) -> Exchanged:
     """With the gate open: look at what is kept, name what slipped in past the gate, and be done."""
+    keys.mend(session, journal.target, journal.earlier_dangling)
     marker.checkpoint(session)
     kept = contents(live, Where(schema_name=journal.keep)) if journal.leaving else _nothing(session)
     lost = tuple(f"{g.grantee} had rights on {g.scope}, which is not there any more" for g in journal.lost)
@@ -227,6 +229,7 @@ def take_back(session: "Connection[Any]", journal: Journal) -> None:
         _make(session, journal.drop, gate_open=False)
     if journal.create_target:
         drop_if_empty(session, journal.target)
+    keys.mend(session, journal.target, journal.dangling)
     drop_if_empty(session, journal.keep)
     gate.reopen(session, journal.gate)
     gate.take_back_loans(session, journal.target, journal.lent)

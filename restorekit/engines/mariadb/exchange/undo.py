@@ -103,6 +103,7 @@ def _intent(
         measured=earlier.brought,
         broken=earlier.broken,
         earlier_lost=earlier.lost,
+        earlier_dangling=earlier.dangling,
     )
 
 
@@ -111,7 +112,7 @@ def _judge(session: "Connection[Any]", journal: Journal, earlier: Journal) -> Jo
     there = rename.tables_of(session, journal.target)
     coming = frozenset(earlier.leaving)
     leaving = there if journal.drop_target else (frozenset(earlier.coming) | coming) & there
-    keys.must_be_closed(session, ((journal.target, leaving), (journal.source, coming)))
+    keys.must_be_closed(session, (journal.target, leaving), (journal.source, coming))
     before = unchanged(session, journal)
     goal = furnishing.returning(before, earlier.before, whole=earlier.objects, moved=leaving | coming)
     drop, make = furnishing.change(before, goal, leaving | coming)
@@ -119,6 +120,7 @@ def _judge(session: "Connection[Any]", journal: Journal, earlier: Journal) -> Jo
         update={
             "leaving": tuple(sorted(leaving)),
             "coming": tuple(sorted(coming)),
+            "dangling": keys.dangling(session, journal.target, leaving),
             "drop": drop,
             "make": make,
         }
