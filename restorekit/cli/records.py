@@ -85,7 +85,9 @@ def audit(
     limit: Annotated[int, typer.Option(help="How many entries.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Who did what; `audit verify` checks it, `audit export` writes it.
+    """Who did what, in a chain that can be checked.
+
+    `audit verify` checks it, `audit export` writes it as JSON lines.
 
     Example: restorekit audit verify --against receipt.json
     """

@@ -127,7 +127,9 @@ def capture(
     to: Annotated[Path | None, typer.Option("--to", help="File to write (default: stdout).")] = None,
     as_json: Json = False,
 ) -> None:
-    """A consistent dump of live with its manifest, out of one snapshot.
+    """A consistent dump of live with its manifest.
+
+    Both are out of one snapshot.
 
     Example: restorekit capture db1/acme_shop --to acme_shop.sql
     """

@@ -8,6 +8,7 @@ from restorekit.model.point import RecoveryPoint
 from restorekit.model.receipt import Receipt
 from restorekit.model.verdict import Verdict
 
+_MOST_SAMPLES = 8
 _MARK = {"passed": "ok", "failed": "FAILED", "skipped": "skipped", "not_applicable": "n/a"}
 
 
@@ -54,7 +55,8 @@ def verdict(out: Out, value: Verdict) -> None:
         if check.outcome == "failed":
             for line in check.evidence[:5]:
                 out.say(f"             {line}", style=style)
-    for sample in dict.fromkeys(value.samples):
+    one_each = {sample.partition(": ")[0]: sample for sample in reversed(value.samples)}
+    for sample in list(reversed(one_each.values()))[:_MOST_SAMPLES]:
         out.say(f"    encoding {sample}", style="dim")
 
 
