@@ -28,7 +28,7 @@ KEPT = (
 )
 ORDER = [*(f"workflow.{step}.{when}" for step in STEPS for when in ("begun", "done")), *KEPT]
 UNDO = ("workflow.undo.begun", "undo.done", "workflow.undo.done")
-SQLITE_NOT_IN_A_RESTORE = {"sqlite.settle.discarded", "sqlite.retire.deleted"}
+SQLITE_ELSEWHERE = {"sqlite.settle.discarded", "sqlite.retire.deleted"}
 
 
 # ---- one process after the other dies, each a little later than the one before ----
@@ -103,7 +103,7 @@ def _dies_on_the_way_back(story: Story, place: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("place", [*ORDER, *(p for p in SQLITE_POINTS if p not in SQLITE_NOT_IN_A_RESTORE)])
+@pytest.mark.parametrize("place", [*ORDER, *(p for p in SQLITE_POINTS if p not in SQLITE_ELSEWHERE)])
 def test_sqlite_dies_once(sqlite_story: Story, place: str) -> None:
     _dies_once(sqlite_story, place)
 
@@ -124,6 +124,53 @@ def test_mariadb_dies_once(mariadb_story: Story, place: str) -> None:
 @pytest.mark.parametrize("place", [*UNDO, *MARIADB_POINTS])
 def test_mariadb_dies_on_the_way_back(mariadb_story: Story, place: str) -> None:
     _dies_on_the_way_back(mariadb_story, place)
+
+
+REFUSAL = ("workflow.settle.begun", "workflow.settle.done", "workflow.fail.begun", "workflow.fail.done")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", [*REFUSAL, "sqlite.settle.discarded"])
+def test_dies_while_it_steps_back(wal_story: Story, place: str) -> None:
+    """Live has moved: whoever dies over that, the next one says so, and a new approval is over what is there now."""
+    story = wal_story
+    assert story.ask().code == 6
+    story.shop.run("INSERT INTO visits VALUES ('late')")
+    story.damaged = story.shop.everything()
+    assert story.house.run("approve", story.id, env=story.at(place)).code == -signal.SIGKILL
+    assert story.watched().code == 7
+    assert story.shop.everything() == story.damaged
+    answer = story.house.run("approve", story.id, "--json")
+    assert (answer.code, answer.json["state"], answer.json["slipped"]) == (0, "swapped", []), answer
+    story.swapped_once()
+    story.undo_through()
+    story.undone_once()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", ["workflow.discard.begun", "workflow.discard.done"])
+def test_dies_while_it_cleans_up(wal_story: Story, place: str) -> None:
+    story = wal_story
+    assert story.ask().code == 6
+    assert story.house.run("cancel", story.id, env=story.at(place)).code == -signal.SIGKILL
+    assert story.watched().json["state"] == "cancelled"
+    assert story.shop.everything() == story.damaged
+    story.traces("cancelled", 0)
+
+
+@pytest.mark.long
+def test_dies_while_it_retires(wal_story: Story) -> None:
+    story = wal_story
+    story.house.playbooks["refusing"] += "undo: {keep: 0s}\n"
+    story.house.write()
+    story.ask()
+    story.carry_through()
+    assert story.house.run("retire", env=story.at("sqlite.retire.deleted")).code == -signal.SIGKILL
+    story.house.ok("retire")
+    assert story.state() == "retired"
+    assert story.shop.everything() == story.whole
+    assert story.shop.left_beside() == ([], [])
+    story.house.ok("audit", "verify")
 
 
 # ---- between two commands: the run rests, but its last step was never recorded ----
@@ -202,7 +249,7 @@ def test_settling_takes_long(wal_story: Story) -> None:
     customer.execute("BEGIN IMMEDIATE")
     with story.house.start("watch", story.id, "--json") as watching:
         with contextlib.suppress(subprocess.TimeoutExpired):  # it waits for the customer, as it should
-            watching.wait(4)
+            watching.wait(2)
         customer.rollback()
         customer.close()
         assert watching.wait() == 0, watching.said
