@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from scenarios.house import ROOT
 
+from restorekit.bootstrap import remembered
+
 
 def configure(desk: Any, **changes: Any) -> None:
     settings = json.loads(desk.house.config.read_text())
@@ -121,13 +123,13 @@ def test_completion_asks_nobody_but_memory(damaged: Any) -> None:
     run = damaged.waiting()
     (damaged.live / "acme_shop.db").rename(damaged.live.parent / "away.db")
 
-    def completed(line: str) -> list[str]:
-        env = {"_RESTOREKIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-        return damaged.house.run(env=env).out.split()
-
-    assert completed("restorekit points fi") == ["files/acme_shop"]
-    assert completed(f"restorekit status {run[:3]}") == [run]
-    assert completed("restorekit restore acme_shop --point ") == [point]
+    config = damaged.house.config
+    assert ("files/acme_shop", "acme") in remembered.databases(config)
+    assert ("acme_shop", "acme") in remembered.databases(config)
+    assert remembered.runs(config) == [(run, "files/acme_shop awaiting_approval")]
+    line = "restorekit restore acme_shop --point "
+    env = {"_RESTOREKIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    assert damaged.house.run(env=env).out.split() == [point]
 
 
 def test_every_reading_command_gives_one_document(damaged: Any) -> None:
