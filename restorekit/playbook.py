@@ -49,6 +49,7 @@ class Swap(_Part):
     kill_wait: Seconds = 10
     lock_wait: Seconds = 3
     dead_man: Seconds = 60
+    privileged_definers: Literal["report", "refuse"] = "report"
 
 
 class Undo(_Part):
@@ -91,6 +92,7 @@ class Playbook(_Part):
             kill_wait_s=self.swap.kill_wait,
             lock_wait_s=self.swap.lock_wait,
             dead_man_s=self.swap.dead_man,
+            privileged_definers=self.swap.privileged_definers,
             keep_undo_s=self.undo.keep,
             auto_approve=self.approval.auto,
         )

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -84,7 +84,7 @@ class Ground:
     repository: Repository
     folder: Path
     _count: int = 0
-    playbook: str = field(default="name: default\nproof: {min_level: 5}\nswap: {gate_max: 30s}\n")
+    playbook: str = "name: default\nproof: {min_level: 5}\nswap: {gate_max: 30s}\n"
 
     @classmethod
     @contextlib.contextmanager

@@ -10,8 +10,9 @@ from pymysql.connections import Connection
 from restorekit.engines.mariadb import sandbox
 from restorekit.engines.mariadb.connect import quoted, rows
 from restorekit.engines.mariadb.contents import spread
+from restorekit.engines.mariadb.exchange.accounts import mightier
 from restorekit.engines.mariadb.live import Live, reading
-from restorekit.engines.mariadb.objects import harvest, missing_definers
+from restorekit.engines.mariadb.objects import Definitions, harvest, missing_definers
 from restorekit.engines.mariadb.snapshot import snapshot
 from restorekit.engines.mariadb.tables import Table, tables
 from restorekit.model.database import Where
@@ -29,6 +30,9 @@ class _Link(Value):
     parent_schema: str
     parent: str
     columns: tuple[tuple[str, str], ...]
+
+
+_MOST_NAMED = 10
 
 
 def sound(live: Live, where: Where) -> list[Check]:
@@ -142,13 +146,25 @@ def _definers(live: Live, session: "Connection[Any]", schema: str) -> Check:
     try:
         with contextlib.closing(live.connect()) as there:
             missing = missing_definers(there, definitions)
+            lent = _lent(there, definitions)
     except pymysql.err.OperationalError as error:
         if error.args[0] not in _DENIED:
             raise
         reason = "the accounts of live may not be read; grant SELECT on mysql.global_priv"
         return Check(level=Level.SOUND, name=name, outcome="skipped", reason=reason)
     hint = "create these accounts on live, or take a backup that names definers; rk_loader stands for none at all"
-    return _check(name, missing, f"{len(definitions.stored)} objects, all their definers exist", hint)
+    return _check(name, missing, f"{len(definitions.stored)} objects, all their definers exist{lent}", hint)
+
+
+def _lent(there: "Connection[Any]", definitions: Definitions) -> str:
+    """The objects that would run on live with more rights than those of their database; somebody should read this."""
+    try:
+        mighty = mightier(there, (s.definer for s in definitions.stored), frozenset({definitions.schema_name}))
+    except pymysql.err.OperationalError:  # without the right to look at grants there is nothing to say
+        return ""
+    named = [f"{s.title} of {s.definer}" for s in definitions.stored if s.definer in mighty]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return f"; with rights beyond this database: {', '.join(named[:_MOST_NAMED])}{more}" if named else ""
 
 
 def _views(live: Live, where: Where, session: "Connection[Any]") -> Check:

@@ -112,6 +112,7 @@ class Census:
         self.accounts = frozenset((user, host) for user, host, _, _, role in accounts if not role)
         self.locked = frozenset((user, host) for user, host, _, locked, _ in accounts if locked)
         self.admins = frozenset((u, h) for u, h, access, _, _ in accounts if (access or 0) & _WRITE_BITS)
+        self.global_ = frozenset((u, h) for u, h, access, _, _ in accounts if access)
         me = rows(connection, "SELECT CURRENT_USER()")[0][0].rpartition("@")
         self.me = (me[0], me[2])
         self._members: Mapping[str, set[tuple[str, str]]] = self._mapping()
@@ -262,6 +263,23 @@ def needs(grant: Grant | None) -> frozenset[str]:
     """The rights that must be ours to grant in order to give this back (None: only masked)."""
     words = ("SHOW VIEW",) if grant is None else grant.privileges
     return frozenset(word.partition(" (")[0] for word in words) | {"SELECT"}
+
+
+def mightier(connection: "Connection[Any]", definers: Iterable[str], own: frozenset[str]) -> tuple[str, ...]:
+    """Those of `definers` (`user@host`, or a role) whose rights are not those of the databases `own`.
+
+    They have server-wide rights, or rights on other databases only: what they own lends these to whoever may use it.
+    """
+    census = Census(connection)
+    everyone = {s for (s,) in rows(connection, "SELECT schema_name FROM information_schema.schemata")}
+    reach = census.reach(everyone | own)
+    found = []
+    for text in sorted(set(definers)):
+        user, _, host = text.rpartition("@") if "@" in text else (text, "", "")
+        reached = reach.get((user, host), set())
+        if (user, host) in census.global_ or "mysql" in reached or (reached and not reached & own):
+            found.append(text)
+    return tuple(found)
 
 
 def _our_rights(connection: "Connection[Any]") -> tuple[frozenset[str], bool]:

@@ -10,10 +10,10 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import MARKER_SCHEMA, one, rows
 from restorekit.engines.mariadb.exchange import keys, lease, marker, rename, traffic
-from restorekit.engines.mariadb.exchange.accounts import covering, survey
-from restorekit.engines.mariadb.exchange.promote import COMING, sequences, wanted
+from restorekit.engines.mariadb.exchange.accounts import covering, mightier, survey
+from restorekit.engines.mariadb.exchange.promote import COMING, sequences, unknown_sequences, wanted
 from restorekit.engines.mariadb.live import Live, reading
-from restorekit.engines.mariadb.objects import harvest, missing_definers, under_name
+from restorekit.engines.mariadb.objects import Definitions, harvest, missing_definers, under_name
 from restorekit.errors import PreflightRefused, Temporary
 from restorekit.model.exchange import ExchangeOrder, Finding
 
@@ -39,7 +39,7 @@ class Scene:
     def moving(self) -> frozenset[str]:
         """Everything that changes places, sequences included."""
         names = {a.name for a in self.order.actions if a.method in COMING or a.method == "remove"}
-        return frozenset(names | sequences(self.order))
+        return frozenset(names | sequences(self.order) | unknown_sequences(self.order))
 
 
 def preflight(live: Live, order: ExchangeOrder) -> list[Finding]:
@@ -177,9 +177,28 @@ def definers(scene: Scene) -> Iterator[Finding]:
             "Create these accounts (they may be locked), or restore only the tables.",
         )
     try:
-        under_name(staged, scene.order.target)
+        coming = under_name(staged, scene.order.target)
     except PreflightRefused as error:
         yield _refuse("text_names_schema", error.message, error.hint)
+    else:
+        yield from _mighty(scene, coming)
+
+
+def _mighty(scene: Scene, coming: Definitions) -> Iterator[Finding]:
+    """A dump can name anybody as the owner of its code. Only what live has already, letter by letter, is believed."""
+    if scene.order.policy.privileged_definers == "report":
+        return
+    believed = {(s.kind, s.name, s.sql) for s in harvest(scene.session, scene.order.target).stored}
+    new = [s for s in coming.stored if s.definer and (s.kind, s.name, s.sql) not in believed]
+    own = frozenset({scene.order.target, scene.order.staging.schema_name})
+    mighty = mightier(scene.session, (s.definer for s in new), own)
+    if named := [f"{s.title} of {s.definer}" for s in new if s.definer in mighty]:
+        yield _refuse(
+            "definer_mighty",
+            f"live does not have these objects so, and they would run with rights beyond {scene.order.target}: "
+            f"{', '.join(named[:10])}",
+            "If you know them: set swap.privileged_definers: report in the playbook. Else restore only the tables.",
+        )
 
 
 def engines(scene: Scene) -> Iterator[Finding]:
