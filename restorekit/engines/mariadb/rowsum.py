@@ -45,17 +45,16 @@ def row_texts(statement: Statement, *, escapes: bool = True) -> list[bytes] | No
     if head is None:
         return None
     if statement.regular:
-        return list(_regular(statement.text[len(head.text) + 1 : -1], escapes=escapes))
+        return _regular(statement.text[len(head.text) + 1 : -1], escapes=escapes)
     return _irregular(statement.text, len(head.text)) if escapes else None
 
 
-def _regular(text: bytes, *, escapes: bool) -> Iterator[bytes]:
+def _regular(text: bytes, *, escapes: bool) -> list[bytes]:
     """Split at what stands between rows; a piece with an unfinished string was cut inside of it and is joined."""
-    for line in text.split(b"),\n("):
-        if b"),(" in line:
-            yield from _joined(line.split(b"),("), escapes=escapes)
-        else:
-            yield line
+    lines = text.split(b"),\n(")
+    if b"),(" not in text:
+        return lines
+    return [row for line in lines for row in _joined(line.split(b"),("), escapes=escapes)]
 
 
 def _joined(pieces: Iterable[bytes], *, escapes: bool) -> Iterator[bytes]:
