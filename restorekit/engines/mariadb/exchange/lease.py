@@ -1,7 +1,8 @@
 """No exchange while a physical backup runs, and no physical backup while an exchange runs.
 
 A mariadb-backup holds BACKUP STAGE from its first second; whoever holds it keeps the other waiting. Versions that
-take it late are found by the redo log they keep open.
+take it late are found by the redo log they keep open. Exchanges of different customers on one server take turns,
+so that one of them is never taken for a backup.
 """
 
 import contextlib
@@ -14,18 +15,22 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import one, rows
 from restorekit.engines.mariadb.live import Live
-from restorekit.errors import BackupRunning
+from restorekit.errors import BackupRunning, GateTimeout
 
 _TOOLS = ("mariadb-backup", "mariabackup", "xtrabackup")
 _HELD = 1205
+_TURN = "restorekit exchange"
+_TURN_S = 60
 
 
 def probe(connection: "Connection[Any]") -> str | None:
     """Why no exchange may run now, or None."""
     if (found := backup_process(connection)) is not None:
         return f"process {found} of this host is backing up this server"
+    if one(connection, "SELECT IS_USED_LOCK(%s)", [_TURN]) is not None:
+        return None  # an exchange has found that there is no backup, and lets none begin
     try:
-        rows(connection, "SET STATEMENT lock_wait_timeout=0 FOR BACKUP STAGE START")
+        rows(connection, "SET STATEMENT lock_wait_timeout=1 FOR BACKUP STAGE START")
     except pymysql.err.Error as error:
         if error.args[0] != _HELD:
             raise
@@ -36,9 +41,14 @@ def probe(connection: "Connection[Any]") -> str | None:
 
 @contextlib.contextmanager
 def lease(live: Live) -> Iterator[int]:
-    """Keep backups waiting inside; the value is the connection that does it. Raises BackupRunning at once."""
+    """Keep backups waiting inside; the value is the connection that does it.
+
+    Raises BackupRunning at once, GateTimeout if other exchanges on this server do not end.
+    """
     with contextlib.closing(live.connect()) as connection:
-        rows(connection, "SET SESSION lock_wait_timeout=0")
+        if one(connection, "SELECT GET_LOCK(%s, %s)", [_TURN, _TURN_S]) != 1:
+            raise GateTimeout("another exchange on this server does not end; live is untouched", hint="Try again.")
+        rows(connection, "SET SESSION lock_wait_timeout=1")
         try:
             rows(connection, "BACKUP STAGE START")
         except pymysql.err.Error as error:

@@ -56,7 +56,8 @@ def perform(
     """
     with lease(live) as second, guard.watching(live, journal.order_id, journal.dead_man_s) as ended:
         mine = int(one(session, "SELECT CONNECTION_ID()"))
-        journal = journal.model_copy(update={"connections": (mine, second), "closed_at": marker.now(session)})
+        now = marker.now(session)  # it may have waited for its turn since the journal was begun
+        journal = journal.model_copy(update={"connections": (mine, second), "began_at": now, "closed_at": now})
         marker.save(session, "intent", journal)
         here("mariadb.intent")
         try:
