@@ -49,7 +49,7 @@ class Swap(_Part):
     kill_wait: Seconds = 10
     lock_wait: Seconds = 3
     dead_man: Seconds = 60
-    privileged_definers: Literal["report", "refuse"] = "report"
+    privileged_definers: Literal["accept", "refuse"] = "accept"
 
 
 class Undo(_Part):

@@ -19,7 +19,7 @@ class Policy(Value):
     kill_wait_s: float = 10.0
     lock_wait_s: float = 3.0
     dead_man_s: float = 60.0
-    privileged_definers: Literal["report", "refuse"] = "report"
+    privileged_definers: Literal["accept", "refuse"] = "accept"
     keep_undo_s: int = 7 * 86400
     auto_approve: bool = False
 

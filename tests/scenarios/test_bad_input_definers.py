@@ -53,7 +53,7 @@ def test_a_dump_cannot_give_its_code_the_rights_of_others(ground: Ground, shop: 
 
 
 def test_what_root_owned_before_comes_back(ground: Ground, shop: Customer) -> None:
-    """Untouched, a refusing playbook lets it pass; dropped, it comes back where they are reported, and is named."""
+    """Untouched, a refusing playbook lets it pass; dropped, it comes back where that is accepted, and is named."""
     shop.sql("CREATE DEFINER=root@localhost VIEW totals AS SELECT SUM(amount) FROM orders")
     point = shop.file()
     shop.sql("DELETE FROM visits")

@@ -186,7 +186,7 @@ def definers(scene: Scene) -> Iterator[Finding]:
 
 def _mighty(scene: Scene, coming: Definitions) -> Iterator[Finding]:
     """A dump can name anybody as the owner of its code. Only what live has already, letter by letter, is believed."""
-    if scene.order.policy.privileged_definers == "report":
+    if scene.order.policy.privileged_definers == "accept":
         return
     believed = {(s.kind, s.name, s.sql) for s in harvest(scene.session, scene.order.target).stored}
     new = [s for s in coming.stored if s.definer and (s.kind, s.name, s.sql) not in believed]
@@ -197,7 +197,7 @@ def _mighty(scene: Scene, coming: Definitions) -> Iterator[Finding]:
             "definer_mighty",
             f"live does not have these objects so, and they would run with rights beyond {scene.order.target}: "
             f"{', '.join(named[:10])}",
-            "If you know them: set swap.privileged_definers: report in the playbook. Else restore only the tables.",
+            "If you know them: set swap.privileged_definers: accept in the playbook. Else restore only the tables.",
         )
 
 
