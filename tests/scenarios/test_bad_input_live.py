@@ -79,7 +79,7 @@ def test_wildcard_grant_covers_our_names(ground: Ground, shop: Customer, point: 
     shop.sql("DROP USER nosy@localhost")
 
 
-@pytest.mark.parametrize("we_are", ["root", "an admin who may not grant"])
+@pytest.mark.parametrize("we_are", ["root", pytest.param("an admin who may not grant", marks=pytest.mark.long)])
 def test_shared_and_suspended_accounts(ground: Ground, shop: Customer, point: str, we_are: str) -> None:
     """A shared account keeps its other sessions and is not locked; a suspended one stays so; all rights come back."""
     engine = ground.house.engines["db1"]

@@ -87,7 +87,7 @@ def disk(ground: Ground, request: pytest.FixtureRequest) -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.parametrize("disk", ["8m", "60m"], indirect=True)
+@pytest.mark.parametrize("disk", ["8m", pytest.param("60m", marks=pytest.mark.long)], indirect=True)
 def test_no_room_for_a_staging_server(ground: Ground, shop: Customer, point: str, disk: Path) -> None:
     with ground.untouched():
         ground.refused("restore", shop.database, "--point", point, "--yes", code="disk_full", exit_code=8)
