@@ -81,7 +81,7 @@ def write(places: Places, record: Record) -> Record:
 def read(places: Places, order_id: str) -> Record | None:
     """The record of an order, or None."""
     try:
-        return Record.model_validate_json(places.record(order_id).read_text(encoding="utf-8"))
+        return Record.model_validate_json(places.record(order_id).read_text(encoding="utf-8"), extra="ignore")
     except FileNotFoundError:
         return None
 

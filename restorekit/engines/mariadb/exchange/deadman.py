@@ -22,7 +22,7 @@ def take_over(text: bytes) -> None:
     from restorekit.engines.mariadb.exchange.settle import take_over  # noqa: PLC0415
     from restorekit.errors import EngineUnavailable, RestoreActive  # noqa: PLC0415
 
-    errand = Errand.model_validate_json(text)
+    errand = Errand.model_validate_json(text, extra="ignore")
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end:
         try:

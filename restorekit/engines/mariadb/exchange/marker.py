@@ -153,7 +153,9 @@ def _select(connection: "Connection[Any]", condition: str, args: list[Any]) -> l
         if error.args[0] in (_NO_SCHEMA, _NO_TABLE):
             return []
         raise
-    return [Marked(phase=phase, journal=Journal.model_validate_json(text)) for phase, text in found]
+    # Written by one version and perhaps finished by another (an upgrade during a swap): a gate that stays closed would
+    # be worse than a field that nobody knows.
+    return [Marked(phase=phase, journal=Journal.model_validate_json(text, extra="ignore")) for phase, text in found]
 
 
 def now(connection: "Connection[Any]") -> datetime:
