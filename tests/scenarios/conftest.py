@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.mariadb import LiveServer, server_folder
+from servers.mariadb import QUICK, LiveServer, server_folder
 
 
 @pytest.fixture
@@ -19,5 +19,5 @@ def room() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def live() -> Iterator[LiveServer]:
     """One live MariaDB per module, with row binlogs as hosters have them; tests use databases of their own."""
-    with LiveServer.running(log_bin=True) as server:
+    with LiveServer.running(log_bin=True, args=QUICK) as server:
         yield server

@@ -87,7 +87,7 @@ def test_two_command_lines_at_once(hoster: Hoster, live: LiveServer) -> None:
 Change = Callable[[str], None]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def kept(request: pytest.FixtureRequest, live: LiveServer, postgres: PostgresServer) -> Iterator[tuple[Hoster, Change]]:
     """An installation that has restored something, and a way to meddle with its memory."""
     state = postgres.new_database() if request.param == "postgresql" else ""

@@ -25,6 +25,8 @@ import pymysql
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("--innodb-flush-method=nosync", "--sync-binlog=0")
+"""Options of a server whose machine will not lose power."""
 OS_USER = "mysql" if "mysql" in {e.pw_name for e in pwd.getpwall()} else "nobody"
 OS_GROUP = pwd.getpwnam(OS_USER).pw_gid
 
