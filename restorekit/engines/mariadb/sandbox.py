@@ -102,7 +102,7 @@ def discard(sandbox: Sandbox) -> None:
 
 def _clear(folder: Path) -> None:
     """The lock goes last: until then the folder is known as ours."""
-    _stop(folder)
+    _stop(folder, patience_s=0)  # nothing in it is wanted, and a server on a full disk would take its time
     shutil.rmtree(_short_socket_folder(folder), ignore_errors=True)
     for entry in folder.iterdir():
         if entry.name != "sandbox.lock":
@@ -274,12 +274,12 @@ def _short_socket_folder(folder: Path) -> Path:
     return base / f"restorekit-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
 
 
-def _stop(folder: Path) -> None:
+def _stop(folder: Path, *, patience_s: float = 30) -> None:
     pid = server_pid(folder)
     if pid is None:
         return
     word = f"--datadir={folder / 'data'}"
-    shell.stop(pid, word, patience_s=30)
+    shell.stop(pid, word, patience_s=patience_s)
     if shell.alive(pid, word):
         raise EngineUnavailable(f"the staging server {pid} of {folder} does not end", hint=f"kill -9 {pid}")
 
