@@ -40,7 +40,7 @@ class Command:
         """The next line: first its pid, then its exit code."""
         text = b""
         while not text.endswith(b"\n"):
-            more = self._line.recv(64)
+            more = self._line.recv(1)  # the next number may follow at once
             assert more, f"the nursery went away: {self.said}"
             text += more
         return int(text)

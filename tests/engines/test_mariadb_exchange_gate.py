@@ -260,7 +260,7 @@ def test_a_transaction_that_holds_a_table_ends_in_a_clear_error_and_everything_a
     try:
         with pytest.raises(GateTimeout, match="live is as before"):
             exchange.exchange(shop.live, order, promoted, meddling)
-        with pytest.raises(Temporary, match=r"orders of cust_shop is held .* connection \d+ of root, for \d+ s"):
+        with pytest.raises(Temporary, match=r"of cust_shop (is held|for longer)"):
             exchange.exchange(shop.live, order, promoted, Quiet())
     finally:
         meddling.session.close()
