@@ -16,6 +16,9 @@ from scenarios.ground import DAMAGE, Customer, Ground, Tap, small_disk, until
 from servers.mariadb import LiveServer
 from servers.restic import Repository
 
+from restorekit.engines.mariadb.connect import rows, to_socket
+from restorekit.errors import EngineUnavailable
+
 ASLEEP = "name: default\nchecks: [{name: slow, sql: 'SELECT SLEEP(60)', expect: '== 0'}]\nproof: {timeout: 90}\n"
 
 
@@ -39,13 +42,11 @@ def point(shop: Customer) -> str:
 
 
 def inside(ground: Ground, run_id: str) -> list[tuple[Any, ...]]:
-    """What the staging server is doing; nothing while it does not answer."""
-    with contextlib.suppress(OSError, pymysql.err.Error, ValueError):
+    """What the staging server is being asked; nothing while it does not answer."""
+    with contextlib.suppress(OSError, EngineUnavailable, ValueError):
         marker = json.loads((ground.house.folder / "staging" / run_id / "sandbox.json").read_text())
-        account = {"user": marker["admin"], "password": marker["password"], "unix_socket": marker["socket"]}
-        with contextlib.closing(pymysql.connect(**account)) as session, session.cursor() as cursor:
-            cursor.execute("SELECT info FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'")
-            return list(cursor.fetchall())
+        with contextlib.closing(to_socket(Path(marker["socket"]), marker["admin"], marker["password"])) as session:
+            return rows(session, "SELECT info FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'")
     return []
 
 
