@@ -13,7 +13,7 @@ from restorekit.model.exchange import Exchanged
 from restorekit.model.plan import Approval, Plan
 from restorekit.model.receipt import Receipt
 from restorekit.model.request import Act, Request
-from restorekit.model.run import Run, State
+from restorekit.model.run import Run, State, StepRecord
 from restorekit.model.staged import Staged
 from restorekit.model.undone import Undone
 from restorekit.model.verdict import Verdict
@@ -41,6 +41,7 @@ class Story:
     verdict: Verdict | None
     difference: Difference | None
     receipt: Receipt | None
+    steps: tuple[StepRecord, ...]
 
 
 class Desk:
@@ -102,6 +103,7 @@ class Desk:
             verdict=kept(run.id, Verdict),
             difference=kept(run.id, Difference),
             receipt=kept(run.id, Receipt),
+            steps=tuple(self._house.catalog.steps(run.id)),
         )
 
     def approve(self, run_id: str, act: Act, *, accept_changes: bool = False) -> str:

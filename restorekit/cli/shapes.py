@@ -23,6 +23,7 @@ def story(told: "Story") -> dict[str, Any]:
         "point": run.request.point_id,
         "error": run.failure.model_dump(mode="json") if run.failure else None,
         "progress": run.progress.model_dump(mode="json") if run.progress else None,
+        "steps": [s.model_dump(mode="json") for s in told.steps],
         "checks": [c.model_dump(mode="json") for c in told.verdict.checks] if told.verdict else [],
         "requested_by": run.request.requested_by,
         "created_at": run.created_at.isoformat(),

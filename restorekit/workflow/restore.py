@@ -5,6 +5,8 @@ step body, which may run more than once. What a step found is stored in the cata
 The last thing a recipe does is the move to the state in which the run rests or has ended: who sees it may go on.
 """
 
+from collections.abc import Callable
+
 from restorekit.errors import RestorekitError
 from restorekit.model.run import State
 from restorekit.workflow.bodies import Bodies
@@ -15,12 +17,35 @@ from restorekit.workflow.work import Recipe, Step
 def recipes(house: House) -> dict[str, Recipe]:
     """The recipes by name."""
     kitchen = _Kitchen(house)
-    return {
+    known: dict[str, Recipe] = {
         "prepare": kitchen.prepare,
         "apply": kitchen.apply,
         "undo": kitchen.undo,
         "cleanup": kitchen.cleanup,
     }
+    return {name: _noted(house, recipe) for name, recipe in known.items()}
+
+
+def _noted(house: House, recipe: Recipe) -> Recipe:
+    """The recipe, with each attempt at a step noted in the catalog: when it began, when and how it ended."""
+
+    def carry_out(run_id: str, step: Step) -> None:
+        def noting(name: str, body: Callable[[], str | None]) -> str | None:
+            def attempt() -> str | None:
+                house.catalog.note_step(run_id, name, None)
+                try:
+                    answer = body()
+                except RestorekitError as error:
+                    house.catalog.note_step(run_id, name, error.code)
+                    raise
+                house.catalog.note_step(run_id, name, "done")
+                return answer
+
+            return step(name, attempt)
+
+        recipe(run_id, noting)
+
+    return carry_out
 
 
 class _Kitchen:
