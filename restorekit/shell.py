@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from restorekit.errors import ConfigError, Temporary
+from restorekit.errors import ConfigError, EngineUnavailable, Temporary
 
 _LOCK_FD: ContextVar[int | None] = ContextVar("step_lock_fd", default=None)
 _STDERR_KEPT = 64 << 10
@@ -197,13 +197,13 @@ def _drop_to(user: str | None) -> list[str]:
 def _require(program: str) -> None:
     """`setpriv` would only end with a code of its own."""
     if shutil.which(program, path=_environment(Spec(argv=()), {})["PATH"]) is None:
-        raise ConfigError(f"{program} cannot be started: it is not installed", hint="See `restorekit doctor`.")
+        raise EngineUnavailable(f"{program} cannot be started: it is not installed", hint="See `restorekit doctor`.")
 
 
 def start(spec: Spec, *, stdin: bool = False, stdout: int | None = None) -> Process:
     """Start a short-lived child with pipes. `stdout` may be a descriptor to write to instead of a pipe.
 
-    Raises ConfigError if there is no such program.
+    Raises EngineUnavailable if there is no such program.
     """
     _require(spec.argv[0])
     fds = {name: _memory_file(secret) for name, secret in spec.secrets.items()}

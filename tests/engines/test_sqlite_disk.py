@@ -28,7 +28,7 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[Path]:
     try:
         yield path
     finally:
-        subprocess.run(["umount", path], check=True)
+        subprocess.run(["umount", "-l", path], check=True)
 
 
 def fill(path: Path, leave: int) -> None:

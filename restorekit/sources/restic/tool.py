@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from restorekit import shell
-from restorekit.errors import ConfigError, SourceUnavailable, Temporary
+from restorekit.errors import ConfigError, EngineUnavailable, SourceUnavailable, Temporary
 from restorekit.sources.restic.classify import Kind, error, excerpt, hopeless, kind_of
 
 OLDEST = (0, 14, 0)
@@ -114,7 +114,11 @@ class Tool:
         """Start it; leaving the context ends it, however far it is."""
         cache = ["--cache-dir", str(self._cache)] if cached else ["--no-cache"]
         argv = [self._binary, "--no-lock", "-q", *cache, "-r", self.repository, "--password-file", "{fd:password}"]
-        with shell.start(shell.Spec([*argv, *words], secrets={"password": self._secret()})) as process:
+        try:
+            started = shell.start(shell.Spec([*argv, *words], secrets={"password": self._secret()}))
+        except EngineUnavailable as error:
+            raise ConfigError(f"the restic binary {error.message}", hint="See `restic` of this source.") from error
+        with started as process:
             yield Running(process, watch or Unwatched(), local=self.folder is not None)
 
     def ask(self, *words: str, cached: bool = True) -> tuple[bytes, str]:
