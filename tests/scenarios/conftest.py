@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scenarios.ground import Customer, Ground
 from servers.mariadb import QUICK, LiveServer, server_folder
 
 
@@ -21,3 +22,17 @@ def live() -> Iterator[LiveServer]:
     """One live MariaDB per module, with row binlogs as hosters have them; tests use databases of their own."""
     with LiveServer.running(log_bin=True, args=QUICK) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[Ground]:
+    """The ground for bad input: one server and one installation for all of it, a customer of its own for each test."""
+    with LiveServer.running(log_bin=True, args=QUICK) as server, Ground.open(server) as ground:
+        yield ground
+
+
+@pytest.fixture
+def shop(ground: Ground) -> Iterator[Customer]:
+    """A fresh customer on that ground."""
+    with ground.shop() as shop:
+        yield shop

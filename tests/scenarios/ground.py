@@ -77,11 +77,12 @@ class Customer:
 
 @dataclass
 class Ground:
-    """One per test module; `shop` gives each test a customer of its own."""
+    """One for all tests of bad input; `shop` gives each a customer of its own. `empty` is a repository to be copied."""
 
     live: LiveServer
     house: FastInstallation
     repository: Repository
+    empty: Repository
     folder: Path
     _count: int = 0
     playbook: str = "name: default\nproof: {min_level: 5}\nswap: {gate_max: 30s}\n"
@@ -92,10 +93,12 @@ class Ground:
         folder = server_folder("rk-bad-")
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            live.script("CREATE DATABASE IF NOT EXISTS neighbour; CREATE OR REPLACE TABLE neighbour.t (v INT)")
             nursery = stack.enter_context(Nursery.running(folder))
-            repository = Repository(folder / "repository").init()
+            live.script("CREATE DATABASE IF NOT EXISTS neighbour; CREATE OR REPLACE TABLE neighbour.t (v INT)")
+            empty = Repository(folder / "empty").init()
+            repository = empty.copy(folder / "repository")
             (folder / "dumps" / "db1").mkdir(parents=True)
+            (folder / "dumps" / "db1" / "neighbour.sql").write_bytes(live.dump("neighbour"))  # a folder in use
             house = FastInstallation(
                 folder=folder / "house",
                 engines={"db1": {"kind": "mariadb", "socket": str(live.socket), "user": "root"}},
@@ -112,7 +115,7 @@ class Ground:
                 nursery=nursery,
             )
             stack.callback(house.end)
-            yield cls(live, house, repository, folder)
+            yield cls(live, house, repository, empty, folder)
 
     @property
     def dumps(self) -> Path:
@@ -262,11 +265,17 @@ class Tap:
         return self.folder / "reached"
 
     def open(self) -> None:
-        """Let the rest through, if somebody still waits for it."""
-        with contextlib.suppress(OSError):
+        """Let the rest through, as soon as somebody waits for it."""
+        until(self._opened, "somebody waits at the valve")
+
+    def _opened(self) -> bool:
+        try:
             fd = os.open(self.valve, os.O_WRONLY | os.O_NONBLOCK)
-            os.write(fd, b"\n")
-            os.close(fd)
+        except OSError:  # the shell has not come to its `read` yet
+            return False
+        os.write(fd, b"\n")
+        os.close(fd)
+        return True
 
 
 @contextlib.contextmanager

@@ -3,26 +3,11 @@
 import contextlib
 import sqlite3
 from base64 import b64encode
-from collections.abc import Iterator
 
-import pytest
 from scenarios.ground import Customer, Ground
-from servers.mariadb import LiveServer
 
 CANARY = "CANARY-7f3a-9c41"
 FORMS = (CANARY.encode(), CANARY.encode("utf-16-le"), CANARY.encode().hex().encode(), b64encode(CANARY.encode())[:-4])
-
-
-@pytest.fixture(scope="module")
-def ground(live: LiveServer) -> Iterator[Ground]:
-    with Ground.open(live) as ground:
-        yield ground
-
-
-@pytest.fixture
-def shop(ground: Ground) -> Iterator[Customer]:
-    with ground.shop() as shop:
-        yield shop
 
 
 def found(ground: Ground) -> list[str]:

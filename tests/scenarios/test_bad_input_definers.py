@@ -1,22 +1,7 @@
 """Code in a dump that would run on live with rights which are not the customer's."""
 
-from collections.abc import Iterator
-
 import pytest
 from scenarios.ground import Customer, Ground
-from servers.mariadb import LiveServer
-
-
-@pytest.fixture(scope="module")
-def ground(live: LiveServer) -> Iterator[Ground]:
-    with Ground.open(live) as ground:
-        yield ground
-
-
-@pytest.fixture
-def shop(ground: Ground) -> Iterator[Customer]:
-    with ground.shop() as shop:
-        yield shop
 
 
 def smuggled(dump: bytes, text: str) -> bytes:
@@ -38,7 +23,9 @@ ROOT = "CREATE DEFINER=`root`@`localhost`"
         pytest.param(
             f"{ROOT} TRIGGER loot BEFORE INSERT ON visits FOR EACH ROW SET NEW.who = USER();", marks=pytest.mark.long
         ),
-        "CREATE DEFINER=`other`@`localhost` PROCEDURE loot() SELECT * FROM neighbour.t;",
+        pytest.param(
+            "CREATE DEFINER=`other`@`localhost` PROCEDURE loot() SELECT * FROM neighbour.t;", marks=pytest.mark.long
+        ),
     ],
     ids=["procedure of root", "view of root", "trigger of root", "procedure of a neighbour"],
 )

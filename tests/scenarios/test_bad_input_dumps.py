@@ -4,19 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from scenarios.ground import DAMAGE, Customer, Ground
-from servers.mariadb import LiveServer
-
-
-@pytest.fixture(scope="module")
-def ground(live: LiveServer) -> Iterator[Ground]:
-    with Ground.open(live) as ground:
-        yield ground
-
-
-@pytest.fixture
-def shop(ground: Ground) -> Iterator[Customer]:
-    with ground.shop() as shop:
-        yield shop
 
 
 def cut_at_statement(dump: bytes) -> bytes:

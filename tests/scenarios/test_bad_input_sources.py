@@ -7,28 +7,15 @@ from pathlib import Path
 
 import pytest
 from scenarios.ground import DAMAGE, Customer, Ground
-from servers.mariadb import LiveServer
 from servers.restic import Repository, flip
 
 DAYS = ("2026-01-16 02:00:00", "2026-01-17 02:00:00")
 
 
-@pytest.fixture(scope="module")
-def ground(live: LiveServer) -> Iterator[Ground]:
-    with Ground.open(live) as ground:
-        yield ground
-
-
-@pytest.fixture
-def shop(ground: Ground) -> Iterator[Customer]:
-    with ground.shop() as shop:
-        yield shop
-
-
 @pytest.fixture
 def medium(ground: Ground, shop: Customer) -> Iterator[Repository]:
     """A repository of this test's own, with two days of the shop; the second day has more in it."""
-    repository = Repository(ground.folder / f"own_{shop.name}").init()
+    repository = ground.empty.copy(ground.folder / f"own_{shop.name}")
     repository.stream(f"db1/{shop.name}.sql", shop.dump(), DAYS[0])
     shop.sql("INSERT INTO orders SELECT seq, 1, seq, MD5(seq) FROM seq_1001_to_1400")
     repository.stream(f"db1/{shop.name}.sql", shop.dump(), DAYS[1])

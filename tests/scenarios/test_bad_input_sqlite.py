@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from crash.nursery import FastInstallation, Nursery
 from crash.shops import DAMAGE, NAME, SQLiteShop
+from scenarios.ground import Ground
 
 UNTOUCHED = ("live untouched", "live is untouched", "live is as before")
 
 
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery.running(tmp_path_factory.mktemp("nursery")) as running:
-        yield running
+@pytest.fixture
+def nursery(ground: Ground) -> Nursery:
+    return ground.house.nursery
 
 
 @dataclass
