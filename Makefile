@@ -30,9 +30,10 @@ bench: need-test $(VENV)/dev.done
 # Pins every dependency with its hashes; no address of an index ends up in a file.
 lock:
 	python3 -m venv build/lock && build/lock/bin/pip install -q pip-tools
-	for kind in run dev; do build/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header \
-	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  -o requirements/$$kind.txt requirements/$$kind.in; done
+	for kind in run dev; do \
+	  build/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header \
+	    -o requirements/$$kind.txt requirements/$$kind.in && sed -i '/^--/d' requirements/$$kind.txt; \
+	done
 
 need-demo:
 	@setup/need $(DEMO_NEEDS)
