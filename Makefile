@@ -32,7 +32,7 @@ lock:
 	python3 -m venv build/lock && build/lock/bin/pip install -q pip-tools
 	for kind in run dev; do \
 	  build/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header \
-	    -o requirements/$$kind.txt requirements/$$kind.in && sed -i '/^--/d' requirements/$$kind.txt; \
+	    -o requirements/$$kind.txt requirements/$$kind.in && sed -i '/^--/d' requirements/$$kind.txt || exit 1; \
 	done
 
 need-demo:
