@@ -4,13 +4,14 @@ from sqlalchemy import Engine
 
 from restorekit.catalog.database import open_database
 from restorekit.catalog.names import NamesPart
+from restorekit.catalog.past import PastPart
 from restorekit.catalog.points import PointsPart
 from restorekit.catalog.runs import RunsPart
 from restorekit.catalog.values import ValuesPart
 from restorekit.ports import Clock
 
 
-class Store(PointsPart, NamesPart, RunsPart, ValuesPart):
+class Store(PointsPart, NamesPart, RunsPart, ValuesPart, PastPart):
     """Implements `restorekit.ports.Catalog`."""
 
     @property

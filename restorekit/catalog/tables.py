@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -18,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; kept here so that opening an up-to-date database needs no Alembic."""
 
 VERSION_TABLE = "rk_version"
@@ -200,4 +201,43 @@ audit_head = Table(
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("count", Integer, nullable=False),
     Column("hash", Text, nullable=False),
+)
+
+logs = Table(
+    "rk_logs",
+    metadata,
+    Column("engine", Text, primary_key=True),
+    # Where the next look at the engine's logs goes on; opaque.
+    Column("cursor", Text, nullable=False),
+    Column("read_at", MomentText, nullable=False),
+)
+
+changes = Table(
+    "rk_changes",
+    metadata,
+    Column("engine", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    # Days since 1970-01-01 in UTC, so that a look at a month reads thirty rows.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+stretches = Table(
+    "rk_stretches",
+    metadata,
+    Column("engine", Text, primary_key=True),
+    Column("start", MomentText, primary_key=True),
+    Column("until", MomentText, nullable=False),
+    Column("coverage", Text, primary_key=True),
+    Column("why", Text, nullable=False),
+)
+
+states = Table(
+    "rk_states",
+    metadata,
+    Column("engine", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("taken_at", MomentText, primary_key=True),
+    Column("origin", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )

@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+from restorekit.model.contents import Contents
 from restorekit.model.value import Moment, Value
 
 Op = Literal["I", "U", "D", "?"]
@@ -80,6 +81,19 @@ class LogReading(Value):
     stretches: tuple[Stretch, ...] = ()
     problems: tuple[str, ...] = ()
     cursor: str = ""
+
+
+class Past(Value):
+    """Everything known to have happened to one database, oldest first.
+
+    `read_at` is when its engine's logs were last looked at (None: never). `states` are contents without objects.
+    """
+
+    tallies: tuple[Tally, ...] = ()
+    blows: tuple[Blow, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    states: tuple[Contents, ...] = ()
+    read_at: Moment | None = None
 
 
 class Episode(Value):

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from restorekit.model.audit import AuditEntry
+from restorekit.model.changes import LogReading, Past
 from restorekit.model.contents import Contents
 from restorekit.model.database import DatabaseId, KnownDatabase, Lineage, LiveDatabase
 from restorekit.model.plan import Approval
@@ -49,6 +50,22 @@ class Catalog(Protocol):
 
     def last_proof(self, point_id: str) -> Contents | None:
         """What the last proof of this point saw."""
+        ...
+
+    def log_cursor(self, engine: str) -> str:
+        """Where the next look at this engine's logs goes on; empty before the first."""
+        ...
+
+    def record_log(self, engine: str, reading: LogReading, since: str) -> bool:
+        """Add what was read from cursor `since` on. False, and nothing kept, if another look was recorded meanwhile."""
+        ...
+
+    def record_state(self, database: DatabaseId, contents: Contents) -> None:
+        """Remember rows and fingerprints per table at `contents.taken_at` (no objects). Idempotent."""
+        ...
+
+    def past(self, database: DatabaseId, since: datetime | None = None) -> Past:
+        """All that is known to have happened to it: from logs, and the states seen, oldest first."""
         ...
 
     def record_lineage(self, fact: Lineage) -> None:
