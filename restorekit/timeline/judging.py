@@ -1,0 +1,130 @@
+"""What stands out in a database's past: the last serious change, and the accident."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+from restorekit.model.changes import Blow, Episode, History, Stretch, Tally
+from restorekit.timeline import coarse, destruction, episodes, words
+from restorekit.timeline.episodes import Voice
+from restorekit.timeline.ground import DAY_S, Ground, Span, covering, joined, moment, overlap
+from restorekit.timeline.labels import Labels
+from restorekit.timeline.series import Key, Series, gathered, mark_routine
+from restorekit.timeline.surprise import Eras, reasons
+
+ENOUGH_DAYS = 14
+
+
+class _Seen(NamedTuple):
+    tallies: list[Tally]
+    blows: list[Blow]
+    known: list[Span]
+
+
+class _Found(NamedTuple):
+    episodes: list[Episode]
+    routine: set[str]
+
+
+def history(
+    tallies: Sequence[Tally],
+    blows: Sequence[Blow],
+    stretches: Sequence[Stretch],
+    *,
+    zone: tzinfo,
+    labels: Labels,
+    now: datetime,
+) -> History:
+    """Serious episodes, accidents and routine, each with its sentence in the language of `labels.locale`.
+
+    An episode runs from the first second of its first minute to the last second of the last one: 16:41:59 reads as
+    16:41, and a point holds the change if it is later than that. Where only states are known, it runs from state to
+    state. Where log and states overlap, the log counts. `last_change` is per table, before the accident.
+    """
+    voice = Voice(zone, words.locale_of(labels.locale), labels)
+    end = int(now.timestamp())
+    heard = [t for t in tallies if t.start < end and not labels.muted(t.table)]
+    struck = [b for b in blows if b.began_at < end and not labels.muted(b.table)]
+    logged = _logged(heard, struck, covering(stretches, "rows", "statements"))
+    rough = _rough(heard, struck, logged.known, covering(stretches, "states"))
+    fine, between = _judged(logged, voice), _judged_rough(rough, voice)
+    every = sorted([*fine.episodes, *between.episodes], key=lambda e: (e.start, e.end))
+    return _history(every, (logged, rough), (fine, between), voice, end).model_copy(
+        update={"stretches": tuple(stretches)}
+    )
+
+
+def _logged(tallies: Iterable[Tally], blows: Iterable[Blow], known: list[Span]) -> _Seen:
+    """What logs say; where nobody says what is known, it is the time between the first change and the last."""
+    tallies = [t for t in tallies if not coarse.is_coarse(t)]
+    blows = [b for b in blows if not coarse.is_coarse_blow(b)]
+    times = [t for one in tallies for t in (one.start, one.end)] + [b.began_at for b in blows]
+    if not known and times:
+        known = [(min(times), max(times) + 1)]
+    return _Seen(tallies, blows, known)
+
+
+def _rough(tallies: Iterable[Tally], blows: Iterable[Blow], logged: list[Span], known: list[Span]) -> _Seen:
+    """What states say about the time no log covers."""
+    tallies = [t for t in tallies if coarse.is_coarse(t) and not _inside((t.start, t.end), logged)]
+    blows = [b for b in blows if coarse.is_coarse_blow(b) and not _inside((b.began_at, b.ended_at), logged)]
+    return _Seen(tallies, blows, joined([*known, *((t.start, t.end) for t in tallies)]))
+
+
+def _inside(span: Span, spans: list[Span]) -> bool:
+    return overlap(span, spans) >= 0.99 * (span[1] - span[0])
+
+
+def _judged(seen: _Seen, voice: Voice) -> _Found:
+    ground = Ground(seen.known, voice.zone)
+    series = gathered(seen.tallies)
+    mark_routine(series, ground)
+    unusual = destruction.unusual(seen.blows, ground)
+    hits = [*destruction.hits(unusual, seen.blows), *destruction.piecemeal(series, ground)]
+    clusters = destruction.clusters(hits)
+    eras = Eras((min(h.start for h in c), max(h.end for h in c)) for c in clusters)
+    found = episodes.found(reasons(series, unusual, ground, eras), ground, voice)
+    return _Found([*found, *(episodes.accident(c, voice) for c in clusters)], _routine(series))
+
+
+def _judged_rough(seen: _Seen, voice: Voice) -> _Found:
+    intervals = coarse.Intervals(seen.tallies, overlap(_hull(seen.known), seen.known))
+    hits: dict[Span, list[destruction.Hit]] = {}
+    for hit in coarse.hits(seen.blows):
+        hits.setdefault((hit.start, hit.end), []).append(hit)
+    accidents = [coarse.accident(span, cluster, voice) for span, cluster in sorted(hits.items())]
+    return _Found([*coarse.found(intervals, voice), *accidents], intervals.often())
+
+
+def _hull(spans: list[Span]) -> Span:
+    return (spans[0][0], spans[-1][1]) if spans else (0, 0)
+
+
+def _routine(series: Mapping[Key, Series]) -> set[str]:
+    """Tables that do nothing but routine."""
+    return {s.table for s in series.values()} - {s.table for s in series.values() if not s.routine}
+
+
+def _history(
+    every: list[Episode], seen: tuple[_Seen, _Seen], found: tuple[_Found, _Found], voice: Voice, end: int
+) -> History:
+    accident = next((e for e in reversed(every) if e.kind == "accident"), None)
+    until = accident.start if accident else moment(end, voice.zone)
+    serious = [e for e in every if e.kind == "serious" and e.start < until]
+    last: dict[str, int] = {}
+    for tally in (t for one in seen for t in one.tallies):
+        if tally.start < until.timestamp():
+            last[tally.table] = max(last.get(tally.table, 0), tally.end - 1)
+    known = joined(span for one in seen for span in one.known)
+    days = overlap(_hull(known), known) / DAY_S
+    return History(
+        episodes=tuple(every),
+        accident=accident,
+        last_serious=serious[-1] if serious else None,
+        last_change={table: moment(last[table], voice.zone) for table in sorted(last, key=lambda t: -last[t])},
+        routine=tuple(sorted(found[0].routine | found[1].routine)),
+        baseline_days=round(days, 2),
+        caution=""
+        if days >= ENOUGH_DAYS
+        else words.text(voice.locale, "caution", days=words.length(voice.locale, days)),
+    )
