@@ -43,8 +43,9 @@ def unusual(blows: Sequence[Blow], ground: Ground) -> list[Blow]:
     """The blows that are no routine, in the order of time."""
     alike: dict[tuple[str, ...], list[Blow]] = defaultdict(list)
     for blow in blows:
-        alike[_kin(blow)].append(blow)
-    found = [b for group in alike.values() for b in group if _counts(b) and not _recurs(b, group, ground)]
+        if blow.kind not in _MASS or blow.rows is None or blow.rows >= MASS_ROWS:
+            alike[_kin(blow)].append(blow)
+    found = [blow for group in alike.values() for blow in _Kin(group, ground).unusual()]
     return sorted(found, key=lambda b: (b.began_at, placed(b.position), b.table))
 
 
@@ -85,26 +86,38 @@ def _kin(blow: Blow) -> tuple[str, ...]:
     return (blow.table, blow.kind) if blow.kind in _MASS else (blow.table, blow.kind, blow.digest)
 
 
-def _counts(blow: Blow) -> bool:
-    return blow.kind not in _MASS or blow.rows is None or blow.rows >= MASS_ROWS
+class _Kin:
+    """Blows of one kin, by day and minute of day on the wall clock."""
 
+    def __init__(self, blows: Sequence[Blow], ground: Ground) -> None:
+        self._ground = ground
+        self._all = [(blow, *divmod(ground.minute(blow.began_at // 60), _MINUTES_A_DAY)) for blow in blows]
+        self._by_time: dict[int, list[tuple[int, Blow]]] = defaultdict(list)
+        for blow, day, time in self._all:
+            self._by_time[time].append((day, blow))
 
-def _recurs(blow: Blow, group: Sequence[Blow], ground: Ground) -> bool:
-    """Whether such a thing happens by the clock, often in a day, or on most days."""
-    mine = ground.minute(blow.began_at // 60)
-    day = mine // _MINUTES_A_DAY
-    others = [(b, ground.minute(b.began_at // 60)) for b in group if b is not blow]
-    similar = [at for b, at in others if _of_size(b, blow, 0.3)]
-    if any(at // _MINUTES_A_DAY != day and _apart(at, mine) <= 2 for b, at in others if _of_size(b, blow, 0.03)):
-        return True
-    days = {at // _MINUTES_A_DAY for at in similar} - {day}
-    hours = {at % _MINUTES_A_DAY // 60 for at in similar}
-    # People do it, on most days and at all sorts of hours. A nightly job alone does not excuse one at noon.
-    if len(days) >= max(3, 0.5 * ground.days) and len(hours) >= 4:
-        return True
-    if len({at // _MINUTES_A_DAY for at in similar if _apart(at, mine) <= 25} - {day}) >= 3:
-        return True
-    return len({at // 60 for at in similar}) >= 0.15 * max(ground.size / 4, DAY_S / 3600)
+    def unusual(self) -> list[Blow]:
+        return [
+            blow
+            for blow, day, time in self._all
+            if not self._by_the_clock(blow, day, time) and not self._often(blow, day, time)
+        ]
+
+    def _by_the_clock(self, blow: Blow, day: int, time: int) -> bool:
+        """Whether another day has one at the same minute, give or take two; its size may differ a lot."""
+        near = (one for by in range(-2, 3) for one in self._by_time.get((time + by) % _MINUTES_A_DAY, ()))
+        return any(other != day and _of_size(b, blow, 0.03) for other, b in near)
+
+    def _often(self, blow: Blow, day: int, time: int) -> bool:
+        """Whether days have it at about this time, hours have it all day long, or people do it on most days."""
+        similar = [(d, t) for b, d, t in self._all if b is not blow and _of_size(b, blow, 0.3)]
+        if len({d for d, t in similar if _apart(t, time) <= 25} - {day}) >= 3:
+            return True
+        if len({(d, t // 60) for d, t in similar}) >= 0.15 * max(self._ground.size / 4, 24):
+            return True
+        # A nightly job alone does not excuse one at noon: it must happen at all sorts of hours.
+        days, hours = {d for d, _ in similar} - {day}, {t // 60 for _, t in similar}
+        return len(days) >= max(3, 0.5 * self._ground.days) and len(hours) >= 4
 
 
 def _of_size(other: Blow, blow: Blow, share: float) -> bool:

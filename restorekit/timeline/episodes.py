@@ -105,10 +105,9 @@ def _judged(
         return "minor", "warmup"
     if group.score < LEAST_SERIOUS:
         return "minor", "minor"
-    weights = list(weights)
     rows = max((w for definition, w in weights if not definition), default=0.0)
     # Definitions change in updates that nobody remembers; a person's work shows in rows.
-    if rows < max((w for definition, w in weights if definition), default=0.0):
+    if rows < LEAST_SLOT:
         return "minor", "definitions"
     return "serious", "serious"
 

@@ -43,8 +43,9 @@ def history(
     """
     voice = Voice(zone, words.locale_of(labels.locale), labels)
     end = int(now.timestamp())
-    heard = [t for t in tallies if t.start < end and not labels.muted(t.table)]
-    struck = [b for b in blows if b.began_at < end and not labels.muted(b.table)]
+    muted = {table for table in {t.table for t in tallies} | {b.table for b in blows} if labels.muted(table)}
+    heard = [t for t in tallies if t.start < end and t.table not in muted]
+    struck = [b for b in blows if b.began_at < end and b.table not in muted]
     logged = _logged(heard, struck, covering(stretches, "rows", "statements"))
     rough = _rough(heard, struck, logged.known, covering(stretches, "states"))
     fine, between = _judged(logged, voice), _judged_rough(rough, voice)
@@ -105,23 +106,28 @@ def _routine(series: Mapping[Key, Series]) -> set[str]:
     return {s.table for s in series.values()} - {s.table for s in series.values() if not s.routine}
 
 
+def _last_changes(tallies: Iterable[Tally], until: int) -> dict[str, int]:
+    last: dict[str, int] = {}
+    for tally in tallies:
+        if tally.start < until and tally.end > last.get(tally.table, 0):
+            last[tally.table] = tally.end
+    return last
+
+
 def _history(
     every: list[Episode], seen: tuple[_Seen, _Seen], found: tuple[_Found, _Found], voice: Voice, end: int
 ) -> History:
     accident = next((e for e in reversed(every) if e.kind == "accident"), None)
     until = accident.start if accident else moment(end, voice.zone)
     serious = [e for e in every if e.kind == "serious" and e.start < until]
-    last: dict[str, int] = {}
-    for tally in (t for one in seen for t in one.tallies):
-        if tally.start < until.timestamp():
-            last[tally.table] = max(last.get(tally.table, 0), tally.end - 1)
+    last = _last_changes([*seen[0].tallies, *seen[1].tallies], int(until.timestamp()))
     known = joined(span for one in seen for span in one.known)
     days = overlap(_hull(known), known) / DAY_S
     return History(
         episodes=tuple(every),
         accident=accident,
         last_serious=serious[-1] if serious else None,
-        last_change={table: moment(last[table], voice.zone) for table in sorted(last, key=lambda t: -last[t])},
+        last_change={table: moment(last[table] - 1, voice.zone) for table in sorted(last, key=lambda t: -last[t])},
         routine=tuple(sorted(found[0].routine | found[1].routine)),
         baseline_days=round(days, 2),
         caution=""

@@ -65,10 +65,9 @@ def gathered(tallies: Iterable[Tally]) -> dict[Key, Series]:
     """All series."""
     found: dict[Key, Series] = {}
     for tally in tallies:
-        key = (tally.table, tally.op)
-        series = found.get(key)
+        series = found.get((tally.table, tally.op))
         if series is None:
-            series = found[key] = Series(*key)
+            series = found[tally.table, tally.op] = Series(tally.table, tally.op)
         series.add(tally)
     return found
 
