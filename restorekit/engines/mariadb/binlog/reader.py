@@ -1,0 +1,299 @@
+"""One file of a binary log, event by event. What reaches the ledger are whole transactions, never a part of one.
+
+The hot path is a loop over headers with one call per event that matters; everything else happens once per
+transaction. A file is read in windows, so memory holds one window or the largest single event.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from restorekit.engines.mariadb.binlog import events
+from restorekit.engines.mariadb.binlog.deeds import Deed, deeds
+from restorekit.engines.mariadb.binlog.events import HEADER, HEADER_BYTES, Cut, Unreadable
+from restorekit.engines.mariadb.binlog.images import Table, Uncountable, counted, described, inflated, packed_number
+from restorekit.engines.mariadb.binlog.ledger import MINUTE_S, Ledger
+from restorekit.engines.mariadb.binlog.text import Mode, digest
+from restorekit.engines.mariadb.binlog.transaction import Transaction
+from restorekit.model.changes import Blow, Op
+
+WINDOW = 1 << 22
+_MOST_TABLES = 1 << 16
+_LONGEST_TEXT = 1 << 16
+_POSITIONS = 0xFFFFFFFF
+_NOBODYS = Table(-1, None)
+_STATEMENT_ENDS = 1
+_NO_TABLE = b"\xff" * 6
+"""A row event of this table has no rows: it only ends a statement."""
+
+Event = Callable[[bytes, int, int, int], None]
+"""Gets the window, where in it the event begins, where its body ends, and its seconds since the epoch."""
+
+
+class Reader:
+    """Reads one file into `ledger`; the attributes say how far it came and what could not be known."""
+
+    def __init__(self, path: Path, ledger: Ledger) -> None:
+        self.path = path
+        self.born = 0
+        self.safe = 0
+        """Where the next transaction begins: everything before it is booked."""
+        self.last = 0
+        """Seconds since the epoch of the last event that was booked."""
+        self.minutes: defaultdict[int, int] = defaultdict(int)
+        self.by_statement = False
+        self.incidents: list[int] = []
+        self.uncounted: set[int] = set()
+        self._ledger = ledger
+        self._open = Transaction()
+        self._tables: dict[bytes, Table] = {}
+        self._maps: dict[bytes, Table] = {}
+        self._base = self._checksum = self._file = 0
+        self._handlers = self._dispatch()
+
+    def _dispatch(self) -> dict[int, Event | None]:
+        found: dict[int, Event | None] = dict.fromkeys(events.WITHOUT_CHANGES)
+        ops: dict[Op, frozenset[int]] = {"I": events.INSERTS, "U": events.UPDATES, "D": events.DELETES}
+        for op, kinds in ops.items():
+            found |= {kind: partial(self._rows, op, kind) for kind in kinds}
+        texts = (events.QUERY, events.QUERY_COMPRESSED, events.EXECUTE_LOAD)
+        return found | {
+            events.GTID: self._begin,
+            events.MYSQL_GTID: self._begin_mysql,
+            events.MYSQL_ANONYMOUS: self._begin_mysql,
+            events.TABLE_MAP: self._table,
+            events.ANNOTATE: self._annotate,
+            events.XID: self._end,
+            events.XA_PREPARE: self._end,
+            events.FORMAT: None,
+            events.ROTATE: self._end,
+            events.STOP: self._end,
+            events.INCIDENT: self._incident,
+            **{kind: partial(self._query, kind) for kind in texts},
+        }
+
+    def read(self, position: int = 0) -> None:
+        """Read from `position` (0: the beginning) to the end. Raises Cut, Unreadable, OSError.
+
+        Whatever is raised, whole transactions before it are in the ledger, and `safe` is where to go on.
+        """
+        with self.path.open("rb") as file:
+            form = events.format_of(file)
+            self.born = self.last = form.born
+            self._checksum, self._file = form.checksum, file.fileno()
+            self.safe = at = max(position, form.end)
+            size = os.fstat(self._file).st_size
+            if at > size:
+                raise Unreadable(f"has {size} bytes, and {at} were read before")
+            while at + HEADER_BYTES <= size:
+                at = self._window(at, size)
+            if at < size or self._open.at >= 0:
+                raise Cut(f"ends inside a transaction that begins at {self.safe}")
+
+    def _window(self, at: int, size: int) -> int:
+        """Read the window that begins at `at`, at least one event; where the next window begins."""
+        data = os.pread(self._file, WINDOW, at)
+        need, position = HEADER(data)[3:5]
+        if (at + need) & _POSITIONS != position:  # before memory is asked for on the word of a damaged length
+            raise _damaged(at, need)
+        if at + need > size:
+            raise Cut(f"ends inside an event that begins at {at}")
+        if need > len(data):
+            data = os.pread(self._file, need, at)
+        self._base = at
+        return at + self._events(data)
+
+    def _events(self, data: bytes) -> int:
+        at, base, handlers, most = 0, self._base, self._handlers, len(data)
+        while at + HEADER_BYTES <= most:
+            ts, kind, _, size, position, _ = HEADER(data, at)
+            after = at + size
+            if after > most:
+                break
+            if size < HEADER_BYTES or (base + after) & _POSITIONS != position:
+                raise _damaged(base + at, size)
+            try:
+                handle = handlers[kind]
+            except KeyError:
+                raise Unreadable(_strange(kind, base + at)) from None
+            if handle is not None:
+                handle(data, at, after - self._checksum, ts)
+            at = after
+        return at
+
+    # ---- transactions ----
+
+    def _begin(self, data: bytes, at: int, end: int, ts: int) -> None:
+        if self._open.at >= 0:  # the end of the one before is of no kind we know; its successor's beginning will do
+            self._commit(ts, self._base + at)
+        self._open = Transaction(self._base + at, data[at:end])
+        self.minutes[ts // MINUTE_S] += 1
+
+    def _begin_mysql(self, _data: bytes, at: int, _end: int, ts: int) -> None:
+        self._open = Transaction(self._base + at)
+        self.minutes[ts // MINUTE_S] += 1
+
+    def _end(self, _data: bytes, _at: int, end: int, ts: int) -> None:
+        self._commit(ts, self._base + end + self._checksum)
+
+    def _commit(self, ts: int, after: int) -> None:
+        """Everything of the open transaction counts from now on, and nothing of it will be read again."""
+        transaction, self._open = self._open, Transaction()
+        self.safe, self.last = after, ts
+        if not (transaction.changes or transaction.blows):
+            return
+        if transaction.doubtful:
+            self.by_statement = True
+            transaction.doubt()
+        for number, kind, total in transaction.masses():
+            rows = None if transaction.doubtful else total.rows
+            database, table = self._ledger.names[number]
+            culprit = self._annotation(total.culprit)
+            self._blow(transaction, Deed(database, table, kind=kind), (total.began, ts, rows, culprit))
+        for deed, began, ended, text in transaction.blows:
+            self._blow(transaction, deed, (began, ended, None, text))
+        self._ledger.book(transaction.changes)
+
+    def _blow(self, transaction: Transaction, deed: Deed, found: tuple[int, int, int | None, str]) -> None:
+        began, ended, rows, text = found
+        assert deed.kind is not None
+        position = f"{self.path.name}:{transaction.at}"
+        blow = Blow(began, max(began, ended), deed.table, deed.kind, rows, text, position, transaction.gtid)
+        self._ledger.blow(deed.database, blow)
+
+    def _incident(self, _data: bytes, _at: int, end: int, ts: int) -> None:
+        self.incidents.append(ts)
+        self._commit(ts, self._base + end + self._checksum)
+
+    # ---- rows ----
+
+    def _annotate(self, _data: bytes, at: int, _end: int, _ts: int) -> None:
+        self._open.annotated = self._base + at
+
+    def _annotation(self, at: int) -> str:
+        if at < 0:
+            return ""
+        size = HEADER(os.pread(self._file, HEADER_BYTES, at))[3] - HEADER_BYTES - self._checksum
+        return digest(os.pread(self._file, min(size, _LONGEST_TEXT), at + HEADER_BYTES))
+
+    def _table(self, data: bytes, at: int, end: int, _ts: int) -> None:
+        body = data[at + HEADER_BYTES : end]
+        table = self._maps.get(body)
+        if table is None:
+            if len(self._maps) >= _MOST_TABLES:
+                self._maps.clear()
+            schema, name, sizes = described(body)
+            table = self._maps[body] = Table(self._ledger.number(schema, name), sizes)
+        self._tables[body[:6]] = table
+
+    def _rows(self, op: Op, kind: int, data: bytes, at: int, end: int, ts: int) -> None:
+        transaction = self._open
+        table = self._tables.get(data[at + 19 : at + 25])
+        if table is None or transaction.at < 0:
+            if data[at + 19 : at + 25] != _NO_TABLE:
+                raise Unreadable(f"is damaged at {self._base + at}: rows of an unknown table")
+            table = _NOBODYS
+        if table.number >= 0:
+            change = transaction.change(ts, table.number, op)
+            change.bytes += end - at + self._checksum
+            try:
+                rows = _rows_in(table, kind, data, (at + 27, end))
+            except (Uncountable, IndexError):
+                change.unknown = self.by_statement = True
+                self.uncounted.add(table.number)
+            else:
+                transaction.count(change, op, rows)
+        if data[at + 25] & _STATEMENT_ENDS:
+            transaction.statement += 1
+
+    # ---- statements ----
+
+    def _query(self, kind: int, data: bytes, at: int, end: int, ts: int) -> None:
+        database, mode, text = _statement(kind, data, at, end)
+        transaction = self._open
+        if transaction.at < 0:  # a log without names of transactions
+            transaction = self._open = Transaction(self._base + at)
+            transaction.single = text != b"BEGIN"
+        if text in {b"COMMIT", b"ROLLBACK"}:
+            transaction.doubtful |= text == b"ROLLBACK"
+            self._commit(ts, self._base + end + self._checksum)
+            return
+        if text == b"BEGIN":
+            transaction.single = False
+            return
+        if text.startswith(b"ROLLBACK TO"):
+            transaction.doubtful = True
+        elif not transaction.in_between:
+            ended = ts + int.from_bytes(data[at + 23 : at + 27], "little")
+            for deed in deeds(text, database, mode):
+                self._did(deed, ts, end - at, (ts, ended, digest(text[:_LONGEST_TEXT], mode)))
+        if transaction.single:
+            self._commit(ts, self._base + end + self._checksum)
+
+    def _did(self, deed: Deed, ts: int, size: int, told: tuple[int, int, str]) -> None:
+        transaction = self._open
+        if deed.op == "?" and transaction.defines:
+            deed = Deed(deed.database, "", kind="other_ddl")
+        if deed.kind is not None:
+            transaction.blows.append((deed, *told))
+        if deed.op is None:
+            return
+        self.by_statement = True
+        number = self._ledger.number(deed.database, deed.table)
+        if number >= 0:
+            change = transaction.change(ts, number, deed.op)
+            change.unknown = True
+            change.bytes += size + self._checksum
+            transaction.statement += 1
+
+
+def _damaged(at: int, size: int) -> Unreadable:
+    return Unreadable(f"is damaged at {at}: an event of {size} bytes cannot be there")
+
+
+def _strange(kind: int, at: int) -> str:
+    if kind == events.START_ENCRYPTION:
+        return "is encrypted"
+    if kind == events.MYSQL_PAYLOAD:
+        return f"holds compressed transactions of MySQL (at {at})"
+    return f"holds an event of an unknown kind, {kind}, at {at}"
+
+
+def _rows_in(table: Table, kind: int, data: bytes, span: tuple[int, int]) -> int:
+    at, end = span
+    if kind in events.SECOND_VERSION:
+        at += data[at] | data[at + 1] << 8
+    width, at = packed_number(data, at)
+    bitmaps = (width + 7) // 8 * (2 if kind in events.UPDATES else 1)
+    images = table.images(width, data[at : at + bitmaps])
+    at += bitmaps
+    if kind in events.COMPRESSED_ROWS:
+        data = inflated(data[at:end])
+        at, end = 0, len(data)
+    return counted(data, at, end, images)
+
+
+def _statement(kind: int, data: bytes, at: int, end: int) -> tuple[str, Mode, bytes]:
+    """Default database, mode of quoting and text of a statement event."""
+    status = at + HEADER_BYTES + (26 if kind == events.EXECUTE_LOAD else 13)
+    default = status + int.from_bytes(data[at + 30 : at + 32], "little")
+    after = default + data[at + 27]
+    database = data[default:after].decode("utf-8", "replace")
+    text = data[after + 1 : end]
+    if kind == events.QUERY_COMPRESSED:
+        try:
+            text = inflated(text)
+        except (Uncountable, IndexError) as error:
+            raise Unreadable("holds a compressed statement that cannot be read") from error
+    return database, _mode(data[status:default]), text
+
+
+def _mode(status: bytes) -> Mode:
+    """What the session's sql_mode says about quotes; it stands first, or behind the five bytes of the flags."""
+    at = 5 if status[:1] == b"\x00" else 0
+    if status[at : at + 1] != b"\x01":
+        return Mode()
+    sql_mode = int.from_bytes(status[at + 1 : at + 9], "little")
+    return Mode(not sql_mode & 1 << 20, bool(sql_mode & 4))  # NO_BACKSLASH_ESCAPES, ANSI_QUOTES
