@@ -1,5 +1,6 @@
 """What stands out in a database's past: the last serious change, and the accident."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from restorekit.timeline.series import Key, Series, gathered, mark_routine
 from restorekit.timeline.surprise import Eras, reasons
 
 ENOUGH_DAYS = 14
+_FEW_DAYS = 2
 
 
 class _Seen(NamedTuple):
@@ -49,6 +51,7 @@ def history(
     logged = _logged(heard, struck, covering(stretches, "rows", "statements"))
     rough = _rough(heard, struck, logged.known, covering(stretches, "states"))
     fine, between = _judged(logged, voice), _judged_rough(rough, voice)
+    fine.routine.update(muted)
     every = sorted([*fine.episodes, *between.episodes], key=lambda e: (e.start, e.end))
     return _history(every, (logged, rough), (fine, between), voice, end).model_copy(
         update={"stretches": tuple(stretches)}
@@ -114,6 +117,16 @@ def _last_changes(tallies: Iterable[Tally], until: int) -> dict[str, int]:
     return last
 
 
+def _always(seen: Iterable[_Seen]) -> bool:
+    """Whether some table changes on at least half of the days."""
+    for one in seen:
+        days = overlap(_hull(one.known), one.known) / DAY_S
+        changed = Counter(table for table, _ in {(t.table, t.start // DAY_S) for t in one.tallies})
+        if days >= _FEW_DAYS and max(changed.values(), default=0) >= 0.5 * days:
+            return True
+    return False
+
+
 def _history(
     every: list[Episode], seen: tuple[_Seen, _Seen], found: tuple[_Found, _Found], voice: Voice, end: int
 ) -> History:
@@ -127,6 +140,7 @@ def _history(
         episodes=tuple(every),
         accident=accident,
         last_serious=serious[-1] if serious else None,
+        restless=not serious and _always(seen),
         last_change={table: moment(last[table] - 1, voice.zone) for table in sorted(last, key=lambda t: -last[t])},
         routine=tuple(sorted(found[0].routine | found[1].routine)),
         baseline_days=round(days, 2),

@@ -1,13 +1,15 @@
 """All sentences of the timeline, in German and English. Elsewhere in this package no text is written for people."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 Locale = Literal["de", "en"]
 
 _DAYS = {"de": ("Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"), "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
 _NAME_MOST = 64
+_SAID_MOST = 3
+_DASH = "\N{EN DASH}"
 
 _COUNTED = {
     "en": {
@@ -56,36 +58,106 @@ _TEXTS = {
     "en": {
         "and": "and",
         "more": "{n} more",
+        "and_more": "and {n} more",
         "in": "{table}: {what}",
         "whole": "the whole database",
         "serious": "{tables}. That much is rare there at this time of day.",
         "minor": "{tables}. Little, but unusual there at this time of day.",
         "definitions": "{tables}. Only definitions, no surprising rows.",
         "warmup": "{tables}. In the first 24 hours known: nothing to compare it with yet.",
-        "accident": "{tables}. Not something the clock does here.",
+        "accident": "{tables}. That is no routine here.",
         "between": "Some time between {start} and {end}: {tables}. These tables rarely change.",
         "between_accident": "Some time between {start} and {end}: {tables}.",
         "caution": "Only {days} of the past are known; below 14 days a weekly job can look like an accident, "
         "and ordinary work like a serious change.",
         "days": "{n} days",
         "hours": "{n} hours",
+        "column": "one column = {step}",
+        "routine": "routine",
+        "others": "{n} more",
+        "marks": "serious",
+        "points": "points",
+        "proven": "proven",
+        "latest": "Latest {n} larger changes:",
+        "nothing": "Nothing stands out.",
+        "restless": "It changes all the time and nothing stands out. Last change per table:",
+        "accident_at": "Accident {when}: {why}",
+        "legend_serious": "● serious",
+        "legend_accident": "✖ accident",
+        "legend_minor": ". minor",
+        "legend_serious?": "○ serious, somewhere in here",
+        "legend_accident?": "✗ accident, somewhere in here",
+        "legend_hole": "? nothing is known",
+        "legend_somewhere": "~ changed, somewhere in here",
+        "legend_points": "* proven  x failed or not usable",
+        "svg_title": "What happened from {start} to {end} ({zone})",
+        "lane_points": "Recovery points",
+        "lane_episodes": "Larger changes",
+        "lane_tables": "Changes per table",
+        "point": "Recovery point {id} of {when}: {proof}",
+        "is_proven": "proven",
+        "is_untried": "not tried yet",
+        "is_failed": "failed or not usable ({state})",
+        "legend_failed": "failed or not usable",
+        "hole_short": "nothing is known",
+        "somewhere_short": "changed, somewhere in here",
+        "serious_at": "Serious change {when}: {why}",
+        "minor_at": "Small change {when}: {why}",
+        "cell": "{table}, {start} to {end}: level {level} of 8",
+        "cell_somewhere": "{table}: changed some time between {start} and {end}",
+        "hole": "Nothing is known from {start} to {end}",
     },
     "de": {
         "and": "und",
         "more": "{n} weitere",
+        "and_more": "und {n} weitere",
         "in": "{table}: {what}",
         "whole": "die ganze Datenbank",
         "serious": "{tables}. So viel ist dort um diese Tageszeit selten.",
         "minor": "{tables}. Wenig, aber dort um diese Tageszeit ungewöhnlich.",
         "definitions": "{tables}. Nur am Aufbau, keine auffälligen Zeilen.",
         "warmup": "{tables}. In den ersten bekannten 24 Stunden: noch nichts zum Vergleichen da.",
-        "accident": "{tables}. Das macht hier keine Uhr von selbst.",
+        "accident": "{tables}. Das ist hier nicht alltäglich.",
         "between": "Irgendwann zwischen {start} und {end}: {tables}. Diese Tabellen ändern sich selten.",
         "between_accident": "Irgendwann zwischen {start} und {end}: {tables}.",
         "caution": "Nur {days} der Vergangenheit sind bekannt; unter 14 Tagen kann ein wöchentlicher Auftrag wie ein "
         "Unfall aussehen und gewöhnliche Arbeit wie eine größere Änderung.",
         "days": "{n} Tage",
         "hours": "{n} Stunden",
+        "column": "eine Spalte = {step}",
+        "routine": "Routine",
+        "others": "{n} weitere",
+        "marks": "größer",
+        "points": "Punkte",
+        "proven": "bewiesen",
+        "latest": "Die letzten {n} größeren Änderungen:",
+        "nothing": "Nichts fällt auf.",
+        "restless": "Es ändert sich ständig und nichts fällt auf. Letzte Änderung je Tabelle:",
+        "accident_at": "Unfall {when}: {why}",
+        "legend_serious": "● größere Änderung",
+        "legend_accident": "✖ Unfall",
+        "legend_minor": ". kleine",
+        "legend_serious?": "○ größere, irgendwo hier",
+        "legend_accident?": "✗ Unfall, irgendwo hier",
+        "legend_hole": "? nichts bekannt",
+        "legend_somewhere": "~ geändert, irgendwo hier",
+        "legend_points": "* bewiesen  x gescheitert oder unbrauchbar",
+        "svg_title": "Was geschah von {start} bis {end} ({zone})",
+        "lane_points": "Wiederherstellungspunkte",
+        "lane_episodes": "Größere Änderungen",
+        "lane_tables": "Änderungen je Tabelle",
+        "point": "Wiederherstellungspunkt {id} von {when}: {proof}",
+        "is_proven": "bewiesen",
+        "is_untried": "noch nicht erprobt",
+        "is_failed": "gescheitert oder unbrauchbar ({state})",
+        "legend_failed": "gescheitert oder unbrauchbar",
+        "hole_short": "nichts bekannt",
+        "somewhere_short": "geändert, irgendwo hier",
+        "serious_at": "Größere Änderung {when}: {why}",
+        "minor_at": "Kleine Änderung {when}: {why}",
+        "cell": "{table}, {start} bis {end}: Stufe {level} von 8",
+        "cell_somewhere": "{table}: irgendwann zwischen {start} und {end} geändert",
+        "hole": "Nichts bekannt von {start} bis {end}",
     },
 }
 
@@ -124,13 +196,19 @@ def listed(locale: Locale, items: Sequence[str], most: int = 3) -> str:
 def said(locale: Locale, tables: Iterable[tuple[str, str]]) -> str:
     """Tables and what happened to each as the beginning of a sentence; names come as they are to be shown."""
     parts = [text(locale, "in", table=shown(name) or text(locale, "whole"), what=what) for name, what in tables]
-    return listed(locale, parts)
+    more = [text(locale, "and_more", n=len(parts) - _SAID_MOST)] if len(parts) > _SAID_MOST else []
+    return "; ".join([*parts[:_SAID_MOST], *more])
 
 
 def shown(name: str) -> str:
     """A customer's name for a table as a terminal may see it: no control characters, not endless."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in name)
     return clean if len(clean) <= _NAME_MOST else f"{clean[: _NAME_MOST - 1]}…"
+
+
+def window(start: datetime, end: datetime) -> str:
+    """`2009-01-08 00:00` to `2009-01-22 10:15`, without weekdays."""
+    return f"{start:%Y-%m-%d %H:%M} {_DASH} {end:%Y-%m-%d %H:%M}"
 
 
 def weekday(locale: Locale, at: datetime) -> str:
@@ -141,6 +219,15 @@ def weekday(locale: Locale, at: datetime) -> str:
 def minute(locale: Locale, at: datetime) -> str:
     """`Sat 2009-01-17 16:41`."""
     return f"{weekday(locale, at)} {at:%Y-%m-%d %H:%M}"
+
+
+def span(locale: Locale, start: datetime, end: datetime) -> str:
+    """`Sat 2009-01-17 15:15` to `16:41`; the second day if it is another; one time alone within a minute."""
+    if start.date() != end.date():
+        return f"{minute(locale, start)} {_DASH} {minute(locale, end)}"
+    if end - start < timedelta(minutes=1):
+        return minute(locale, start)
+    return f"{minute(locale, start)}{_DASH}{end:%H:%M}"
 
 
 def length(locale: Locale, days: float) -> str:

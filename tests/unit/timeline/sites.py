@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from restorekit.model.changes import Blow, BlowKind, Op, Stretch, Tally
@@ -75,9 +76,14 @@ def at(minute: int) -> datetime:
 
 def local(minute: int) -> int:
     """The minute on Berlin's clock; all of the customer's life follows it."""
-    offset = at(minute).utcoffset()
+    return minute + _offset(minute // 60)
+
+
+@cache
+def _offset(hour: int) -> int:
+    offset = at(hour * 60).utcoffset()
     assert offset is not None
-    return minute + int(offset.total_seconds()) // 60
+    return int(offset.total_seconds()) // 60
 
 
 def daylight(minute: int) -> float:
@@ -96,19 +102,30 @@ def poisson(dice: random.Random, mean: float) -> int:
 
 
 def made(profile: str, seed: int, accident: str, days: int = 14, start: int = START) -> Trace:
-    """The life of one customer."""
-    dice = random.Random(f"{profile}/{seed}/{accident}/{days}")
+    """The life of one customer; sites of one seed share their visitors."""
     trace = Trace(days, start)
-    shift = local(start) - start
-    for minute in range(trace.start, trace.end):
-        _visitors(trace, dice, profile, minute, daylight(minute + shift))
-        _clock(trace, dice, profile, minute, minute + shift)
+    traffic = _traffic(profile, seed, days, start)
+    trace.blows = list(traffic.blows)
+    for key, seen in traffic.counts.items():
+        trace.counts[key] = list(seen)
+    dice = random.Random(f"{profile}/{seed}/{accident}/{days}")
     if profile == "newsroom":
         _newsroom(trace, dice)
     else:
         _editors(trace, dice, profile)
     if accident != "none":
         _accident(trace, dice, profile, accident)
+    return trace
+
+
+@lru_cache(maxsize=1)
+def _traffic(profile: str, seed: int, days: int, start: int) -> Trace:
+    trace = Trace(days, start)
+    dice = random.Random(f"{profile}/{seed}/{days}")
+    for minute in range(trace.start, trace.end):
+        clock = local(minute)
+        _visitors(trace, dice, profile, minute, daylight(clock))
+        _clock(trace, dice, profile, minute, clock)
     return trace
 
 
