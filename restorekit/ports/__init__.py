@@ -5,13 +5,23 @@ A step takes the narrowest protocol. `Temporary` errors may be retried by a wrap
 """
 
 from restorekit.ports.around import Clock, Watch
-from restorekit.ports.engines import Capturing, Comparing, Describing, Engine, Exchanging, Loading, Sandboxing
+from restorekit.ports.engines import (
+    Capturing,
+    Chronicling,
+    Comparing,
+    Describing,
+    Engine,
+    Exchanging,
+    Loading,
+    Sandboxing,
+)
 from restorekit.ports.memory import Catalog
 from restorekit.ports.sources import Delivery, Source, Stream
 
 __all__ = [
     "Capturing",
     "Catalog",
+    "Chronicling",
     "Clock",
     "Comparing",
     "Delivery",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from restorekit.model.artifact import Loaded
+from restorekit.model.changes import LogReading
 from restorekit.model.contents import Contents
 from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
@@ -157,6 +158,18 @@ class Capturing(Protocol):
 
     def export(self, where: Where, out: BinaryIO, watch: Watch) -> None:
         """Write a plain dump of a staged database to `out`."""
+        ...
+
+
+class Chronicling(Protocol):
+    """An engine whose logs tell what changed."""
+
+    def changes(self, cursor: str) -> LogReading:
+        """Read the engine's logs from where `cursor` (empty: the oldest there is) ended. Safe to repeat.
+
+        Whole transactions only. What cannot be read is a hole and a sentence in the answer, never "no change".
+        Raises EngineUnavailable, and UsageError for a cursor of another engine.
+        """
         ...
 
 
