@@ -5,6 +5,7 @@ from typing import Any, BinaryIO
 
 from restorekit import ports
 from restorekit.engines.mariadb import (
+    binlog,
     capture,
     checks,
     compare,
@@ -21,6 +22,7 @@ from restorekit.engines.mariadb import (
 from restorekit.engines.mariadb import sandbox as sandboxes
 from restorekit.engines.mariadb.live import Live
 from restorekit.model.artifact import Loaded
+from restorekit.model.changes import LogReading
 from restorekit.model.contents import Contents
 from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
@@ -166,8 +168,15 @@ class MariaDB:
         """A plain dump."""
         capture.export(self._live, where, out, watch)
 
+    # ---- logs ----
+
+    def changes(self, cursor: str) -> LogReading:
+        """What the binary logs say."""
+        return binlog.changes(self._live, cursor)
+
 
 PROVIDER = MariaDB
 
 _conforms: type[ports.Engine] = MariaDB
-"""The type checker compares every method with the port."""
+_chronicles: type[ports.Chronicling] = MariaDB
+"""The type checker compares every method with the ports."""

@@ -95,6 +95,9 @@ class Image(dict[bytes, Plan]):
         if len(self) >= _MOST_PLANS:
             self.clear()
         absent = int.from_bytes(nulls, "little")
+        unused = self.width * 8 - len(self._columns)
+        if absent >> len(self._columns) != (1 << unused) - 1:  # the server sets them all
+            raise Uncountable("no NULL bitmap stands where a row should begin")
         steps, skip = [], self.width
         for number, size in enumerate(self._columns):
             if absent >> number & 1:

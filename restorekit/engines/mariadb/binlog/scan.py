@@ -72,7 +72,7 @@ class _Pass:
         except OSError as error:
             failure = Unreadable(f"cannot be read: {error.strerror}")
         start = begin.until if begin else _earliest(reader)
-        known = max(reader.last, start)
+        known = max(reader.last + 1, start)  # the second of the last event belongs to what is known
         end = max(known, successor or self._until or known)
         in_flight = isinstance(failure, Cut) and successor is None and self._until is not None
         whole = failure is None or in_flight
@@ -116,6 +116,16 @@ def scan_files(paths: Sequence[Path], start: Place | None = None, until: int | N
         place = reading.file(path, begin, events.born(successor) if successor else None)
         begin = None
     return reading.reading(place)
+
+
+def nothing_known(start: Place | None, now: int, why: str) -> LogReading:
+    """The logs could not be read at all: a hole since `start`, and the same place to go on from."""
+    reading = _Pass(None)
+    if start is None:
+        reading.problems.append(why)
+    else:
+        reading.hole(start.until, now, why)
+    return reading.reading(start)
 
 
 def _remaining(paths: Sequence[Path], start: Place | None, reading: _Pass) -> tuple[Sequence[Path], Place | None]:
