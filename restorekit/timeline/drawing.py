@@ -1,7 +1,7 @@
 """A heat view as one SVG: recovery points, larger changes and tables on one time axis; readable as a list."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import groupby
 
@@ -12,12 +12,13 @@ from restorekit.timeline.elements import words as written
 from restorekit.timeline.heatmap import HOLE, SOMEWHERE, Heat, Point, Row, somewhere
 
 WIDTH = 960
-_LEFT, _RIGHT = 170, 24
+_LEFT, _RIGHT = 204, 40
 _INNER = WIDTH - _LEFT - _RIGHT
 _POINTS_TOP, _POINTS_HEIGHT = 58, 54
 _EPISODES_TOP, _EPISODES_HEIGHT = 132, 76
 _TABLES_TOP, _ROW, _STRIP = 228, 18, 14
 _TICKS = 8
+_FOOT = 80
 
 _INK, _GREY, _LINE, _PAPER = "#1a1a1a", "#595959", "#d0d0d0", "#ffffff"
 _SERIOUS, _ACCIDENT = "#1f4e8c", "#7a0c0c"
@@ -25,6 +26,7 @@ _SCALE = ("#ffffff", "#d5e3f2", "#b7cfe8", "#98badd", "#78a3d0", "#5889bd", "#3d
 """Light to dark, so that it reads in grey, too."""
 
 _SHAPES = 4
+_NAME_MOST = 24
 _FULL_SCORE = 300.0
 
 
@@ -46,17 +48,17 @@ def svg(heat: Heat) -> str:
         "svg",
         written("title", title),
         _patterns(),
-        element("rect", width=WIDTH, height=bottom + 62, fill=_PAPER),
+        element("rect", width=WIDTH, height=bottom + _FOOT, fill=_PAPER),
         written("text", title, x=16, y=24, font_size=15, font_weight="bold", fill=_INK),
         _grid(heat, bottom),
         _lane("lane_points", heat, _POINTS_TOP, _points(heat)),
         _lane("lane_episodes", heat, _EPISODES_TOP, [*_holes(heat, bottom), *_episodes(heat)]),
-        _lane("lane_tables", heat, _TABLES_TOP, (mark for i, row in enumerate(rows) for mark in _strip(heat, row, i))),
+        _lane("lane_tables", heat, _TABLES_TOP, _tables(heat)),
         _legend(heat, rows, bottom + 50),
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH} {bottom + 62}",
+        viewBox=f"0 0 {WIDTH} {bottom + _FOOT}",
         width=WIDTH,
-        height=bottom + 62,
+        height=bottom + _FOOT,
         lang=heat.locale,
         font_family="sans-serif",
         role="group",
@@ -85,11 +87,12 @@ def _grid(heat: Heat, bottom: int) -> str:
     for start in (cell.start for cell in columns if cell.start >= heat.since):
         x = _x(heat, start)
         marks.append(element("path", d=f"M{x:.1f} {_POINTS_TOP - 14}V{bottom}", stroke=_LINE, stroke_width=1))
-        if x > WIDTH - _RIGHT - 70:
-            continue
-        marks.append(written("text", f"{start:%Y-%m-%d}", x=x, y=bottom + 14, font_size=11, fill=_INK))
+        label: dict[str, str | float] = {"x": x, "font_size": 11, "fill": _INK, "text_anchor": "middle"}
+        marks.append(written("text", f"{start:%Y-%m-%d}", y=bottom + 14, **label))
         if start.hour or start.minute:
-            marks.append(written("text", f"{start:%H:%M}", x=x, y=bottom + 27, font_size=11, fill=_INK))
+            marks.append(written("text", f"{start:%H:%M}", y=bottom + 27, **label))
+    base = _EPISODES_TOP + _EPISODES_HEIGHT
+    marks.append(element("path", d=f"M{_LEFT} {base}h{_INNER}", stroke=_LINE, stroke_width=1))
     return element("g", *marks, aria_hidden="true")
 
 
@@ -188,11 +191,25 @@ def _bar(episode: Episode, heat: Heat) -> str:
     return element("rect", **box, fill=fill, stroke=colour, stroke_width=1, **dash)
 
 
-def _strip(heat: Heat, row: Row, number: int) -> list[str]:
-    """One table; neighbours of one level are one mark. Its name stands once, at the left."""
+def _tables(heat: Heat) -> list[str]:
+    """A strip per table; only what is no routine is worth an entry in the list."""
+    marks = [item(*mark) for number, row in enumerate(heat.rows) for mark in _strip(heat, row, number)]
+    if heat.routine:
+        routine = (rectangle for _, rectangle in _strip(heat, heat.routine, len(heat.rows)))
+        marks.append(element("g", *routine, aria_hidden="true"))
+    rows = [*heat.rows, *([heat.routine] if heat.routine else [])]
+    return [*(_name(row.label, number) for number, row in enumerate(rows)), *marks]
+
+
+def _name(label: str, number: int) -> str:
+    short = label if len(label) <= _NAME_MOST else f"{label[: _NAME_MOST - 1]}…"
+    y = _TABLES_TOP + _ROW * number + 15
+    return written("text", short, x=16, y=y, font_size=12, fill=_INK, aria_hidden="true")
+
+
+def _strip(heat: Heat, row: Row, number: int) -> Iterator[tuple[str, str]]:
+    """Words and rectangle per mark; neighbours of one level are one."""
     top = _TABLES_TOP + _ROW * number + 4
-    short = row.label if len(row.label) <= 22 else f"{row.label[:21]}…"
-    marks = [written("text", short, x=16, y=top + 11, font_size=12, fill=_INK, aria_hidden="true")]
     column = 0
     for level, run in groupby(row.levels):
         length = len(list(run))
@@ -206,35 +223,44 @@ def _strip(heat: Heat, row: Row, number: int) -> list[str]:
         fill = "url(#rk-some)" if level == SOMEWHERE else _SCALE[level]
         box = {"x": left, "y": float(top), "width": right - left, "height": float(_STRIP)}
         label = words.text(heat.locale, key, table=row.label, level=level, **said)
-        marks.append(item(label, element("rect", **box, fill=fill, stroke=_GREY, stroke_width=0.5)))
-    return marks
+        yield label, element("rect", **box, fill=fill, stroke=_GREY, stroke_width=0.5)
 
 
 def _legend(heat: Heat, rows: Iterable[Row], y: int) -> str:
-    """Shapes of the kinds of points, and what the fillings mean."""
-    marks: list[str] = []
-    x = 16.0
+    """Only what occurs: shapes of the kinds of points, bars, fillings."""
+    entries: list[tuple[list[str], str]] = []
     kinds = sorted({point.letter for point in heat.points})
     for number, kind in enumerate(kinds):
         sample = Point(heat.since, kind, proven=True, state="usable", id="")
-        marks += [*_sign(number % _SHAPES, x + 6, y - 4, sample), _caption(kind, x + 18, y)]
-        x += 40
-    for proven, state, name in ((False, "usable", "is_untried"), (False, "failed", "legend_failed")):
-        if kinds:
-            sample = Point(heat.since, kinds[0], proven=proven, state=state, id="")
-            text = words.text(heat.locale, name)
-            marks += [*_sign(0, x + 6, y - 4, sample), _caption(text, x + 18, y)]
-            x += 34 + 6.5 * len(text)
-    levels = {level for row in rows for level in row.levels}
-    fills = [("hole_short", "url(#rk-hole)")] if heat.holes else []
-    fills += [("somewhere_short", "url(#rk-some)")] if SOMEWHERE in levels else []
-    for name, fill in fills:
-        text = words.text(heat.locale, name)
-        marks.append(element("rect", x=x, y=y - 11, width=14, height=12, fill=fill, stroke=_GREY))
-        marks.append(_caption(text, x + 20, y))
-        x += 36 + 6.5 * len(text)
-    return element("g", *marks, aria_hidden="true")
+        entries.append((_sign(number % _SHAPES, 6, -4, sample), f"{kind} {words.text(heat.locale, 'is_proven')}"))
+    if kinds:
+        untried = Point(heat.since, "", proven=False, state="usable", id="")
+        entries.append((_sign(0, 6, -4, untried), words.text(heat.locale, "is_untried")))
+        failed = Point(heat.since, "", proven=False, state="failed", id="")
+        entries.append((_sign(0, 6, -4, failed), words.text(heat.locale, "legend_failed")))
+    marks = {mark.rstrip("?") for mark in heat.marks}
+    somewhere_here = any(level == SOMEWHERE for row in rows for level in row.levels)
+    boxes = [
+        ("serious_short", _SERIOUS, "M2 -11h5v12h-5Z", "serious" in marks),
+        ("accident_short", _ACCIDENT, "M0 -11h12l-6 12Z", "accident" in marks),
+        ("hole_short", "url(#rk-hole)", "M0 -11h14v12h-14Z", bool(heat.holes)),
+        ("somewhere_short", "url(#rk-some)", "M0 -11h14v12h-14Z", somewhere_here),
+    ]
+    for name, fill, path, shown in boxes:
+        if shown:
+            entries.append(([element("path", d=path, fill=fill, stroke=_GREY)], words.text(heat.locale, name)))
+    return element("g", *_set(entries, y), aria_hidden="true")
 
 
-def _caption(text: str, x: float, y: float) -> str:
-    return written("text", text, x=x, y=y, font_size=11, fill=_INK)
+def _set(entries: Iterable[tuple[list[str], str]], y: int) -> list[str]:
+    """Signs and their captions side by side, on as many lines as the width needs."""
+    marks: list[str] = []
+    x = 16.0
+    for sign, text in entries:
+        width = 36 + 6.3 * len(text)
+        if x + width > WIDTH:
+            x, y = 16.0, y + 18
+        caption = written("text", text, x=20, y=0, font_size=11, fill=_INK)
+        marks.append(element("g", *sign, caption, transform=f"translate({x:.1f} {y})"))
+        x += width
+    return marks
