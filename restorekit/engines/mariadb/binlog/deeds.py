@@ -225,7 +225,7 @@ def _delete(words: _Words) -> Iterator[Deed]:
     words.skip("LOW_PRIORITY", "QUICK", "IGNORE", "HISTORY")
     single = words.skip("FROM")
     database, table = words.name()
-    if not single or words.peek() in {",", ".", "USING"}:
+    if not single or words.peek() in {",", ".", "*", "USING"}:
         yield Deed(database, "", "D")
     else:
         yield Deed(database, table, "D", None if words.spares() else "mass_delete")

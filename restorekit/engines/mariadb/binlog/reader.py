@@ -15,7 +15,8 @@ from restorekit.engines.mariadb.binlog.deeds import Deed, deeds
 from restorekit.engines.mariadb.binlog.events import HEADER, HEADER_BYTES, Cut, Unreadable
 from restorekit.engines.mariadb.binlog.images import Table, Uncountable, counted, described, inflated, packed_number
 from restorekit.engines.mariadb.binlog.ledger import MINUTE_S, Ledger
-from restorekit.engines.mariadb.binlog.text import Mode, digest
+from restorekit.engines.mariadb.binlog.statements import Statement, statement
+from restorekit.engines.mariadb.binlog.text import digest
 from restorekit.engines.mariadb.binlog.transaction import Transaction
 from restorekit.model.changes import Blow, Op
 
@@ -211,42 +212,41 @@ class Reader:
     # ---- statements ----
 
     def _query(self, kind: int, data: bytes, at: int, end: int, ts: int) -> None:
-        database, mode, text = _statement(kind, data, at, end)
+        said = statement(kind, data, (at, end), ts)
         transaction = self._open
         if transaction.at < 0:  # a log without names of transactions
             transaction = self._open = Transaction(self._base + at)
-            transaction.single = text != b"BEGIN"
-        if text in {b"COMMIT", b"ROLLBACK"}:
-            transaction.doubtful |= text == b"ROLLBACK"
+            transaction.single = said.text != b"BEGIN"
+        if said.text in {b"COMMIT", b"ROLLBACK"}:
+            transaction.doubtful |= said.text == b"ROLLBACK"
             self._commit(ts, self._base + end + self._checksum)
             return
-        if text == b"BEGIN":
+        if said.text == b"BEGIN":
             transaction.single = False
-            return
-        if text.startswith(b"ROLLBACK TO"):
+        elif said.text.startswith(b"ROLLBACK TO"):
             transaction.doubtful = True
         elif not transaction.in_between:
-            ended = ts + int.from_bytes(data[at + 23 : at + 27], "little")
-            for deed in deeds(text, database, mode):
-                self._did(deed, ts, end - at, (ts, ended, digest(text[:_LONGEST_TEXT], mode)))
+            self._did(said)
         if transaction.single:
             self._commit(ts, self._base + end + self._checksum)
 
-    def _did(self, deed: Deed, ts: int, size: int, told: tuple[int, int, str]) -> None:
-        transaction = self._open
-        if deed.op == "?" and transaction.defines:
-            deed = Deed(deed.database, "", kind="other_ddl")
-        if deed.kind is not None:
-            transaction.blows.append((deed, *told))
-        if deed.op is None:
-            return
-        self.by_statement = True
-        number = self._ledger.number(deed.database, deed.table)
-        if number >= 0:
-            change = transaction.change(ts, number, deed.op)
-            change.unknown = True
-            change.bytes += size + self._checksum
-            transaction.statement += 1
+    def _did(self, said: Statement) -> None:
+        done = deeds(said.text, said.database, said.mode)
+        if self._open.defines:
+            done = [d if d.op != "?" else Deed(d.database, "", kind="other_ddl") for d in done]
+        if blows := [deed for deed in done if deed.kind is not None]:
+            shown = digest(said.text[:_LONGEST_TEXT], said.mode)
+            self._open.blows += [(deed, said.began, said.ended, shown) for deed in blows]
+        for database, table, op, _ in done:
+            if op is None:
+                continue
+            self.by_statement = True
+            number = self._ledger.number(database, table)
+            if number >= 0:
+                change = self._open.change(said.began, number, op)
+                change.unknown = True
+                change.bytes += said.size
+        self._open.statement += 1
 
 
 def _damaged(at: int, size: int) -> Unreadable:
@@ -273,27 +273,3 @@ def _rows_in(table: Table, kind: int, data: bytes, span: tuple[int, int]) -> int
         data = inflated(data[at:end])
         at, end = 0, len(data)
     return counted(data, at, end, images)
-
-
-def _statement(kind: int, data: bytes, at: int, end: int) -> tuple[str, Mode, bytes]:
-    """Default database, mode of quoting and text of a statement event."""
-    status = at + HEADER_BYTES + (26 if kind == events.EXECUTE_LOAD else 13)
-    default = status + int.from_bytes(data[at + 30 : at + 32], "little")
-    after = default + data[at + 27]
-    database = data[default:after].decode("utf-8", "replace")
-    text = data[after + 1 : end]
-    if kind == events.QUERY_COMPRESSED:
-        try:
-            text = inflated(text)
-        except (Uncountable, IndexError) as error:
-            raise Unreadable("holds a compressed statement that cannot be read") from error
-    return database, _mode(data[status:default]), text
-
-
-def _mode(status: bytes) -> Mode:
-    """What the session's sql_mode says about quotes; it stands first, or behind the five bytes of the flags."""
-    at = 5 if status[:1] == b"\x00" else 0
-    if status[at : at + 1] != b"\x01":
-        return Mode()
-    sql_mode = int.from_bytes(status[at + 1 : at + 9], "little")
-    return Mode(not sql_mode & 1 << 20, bool(sql_mode & 4))  # NO_BACKSLASH_ESCAPES, ANSI_QUOTES

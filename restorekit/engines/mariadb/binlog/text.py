@@ -11,11 +11,12 @@ from typing import NamedTuple
 _LONGEST = 500
 _NAME = rb"`(?:[^`]++|``)*+`"
 _COMMENT = rb"--(?=[\x00-\x20]|\Z)[^\n]*+|#[^\n]*+|/\*(?!M?!).*?\*/"
-_NUMBER = rb"(?:0[xX][0-9a-fA-F]++|[0-9][\w$\x80-\xff]*+)"
+_NUMBER = rb"(?:0[xX][0-9a-fA-F]++|[0-9][\w$\x80-\xff]*+(?:\.[0-9]\w*+)?+)"
 _WORD = rb"@*+[A-Za-z_$\x80-\xff][\w$\x80-\xff]*+"
 
 
 _SILENT = frozenset({"skip", "open", "close"})
+_LIST = re.compile(r"\?(?: ?, ?\?)+")
 
 
 class Mode(NamedTuple):
@@ -30,6 +31,10 @@ class Token(NamedTuple):
 
     kind: str
     text: str
+
+
+_SPACE = Token("space", " ")
+_UNKNOWN = Mode()
 
 
 def _quoted(quote: bytes, escapes: bool | None) -> bytes:  # noqa: FBT001 - a property of the session
@@ -58,8 +63,12 @@ def _tokens(mode: Mode) -> "re.Pattern[bytes]":
     return re.compile(pattern, re.DOTALL)
 
 
-def tokens(text: bytes, mode: Mode = Mode()) -> Iterator[Token]:  # noqa: B008 - frozen
-    """The tokens of a statement; comments are gone. An open quote or comment ends them with an `end`."""
+def tokens(text: bytes, mode: Mode = _UNKNOWN) -> Iterator[Token]:
+    """The tokens of a statement, without spaces and comments. An open quote or comment ends them with an `end`."""
+    return (token for token in _read(text, mode) if token.kind != "space")
+
+
+def _read(text: bytes, mode: Mode) -> Iterator[Token]:
     pattern, at, inside = _tokens(mode), 0, False
     while at < len(text):
         found = pattern.match(text, at)
@@ -73,8 +82,9 @@ def tokens(text: bytes, mode: Mode = Mode()) -> Iterator[Token]:  # noqa: B008 -
             kind, at = "sign", at - 1
         if kind in _SILENT:
             inside = kind == "open" or (inside and kind == "skip")
-            continue
-        yield Token(kind, _shown(kind, found.group()))
+            yield _SPACE
+        else:
+            yield Token(kind, _shown(kind, found.group()))
 
 
 def _shown(kind: str, raw: bytes) -> str:
@@ -83,26 +93,20 @@ def _shown(kind: str, raw: bytes) -> str:
     if kind == "name":
         quote = raw[:1]
         raw = raw[1:-1].replace(quote * 2, quote)
-    return raw.decode("utf-8", "replace")
+    return raw[:1].decode() if kind == "sign" else raw.decode("utf-8", "replace")
 
 
-def digest(text: bytes, mode: Mode = Mode()) -> str:  # noqa: B008 - frozen
+def digest(text: bytes, mode: Mode = _UNKNOWN) -> str:
     """The statement with `?` for every literal, no comments, at most 500 characters.
 
     It ends early, with an ellipsis, where the end of a literal depends on an sql_mode that is not known.
     """
-    out, length, last = [], 0, ""
-    for token in tokens(text, mode):
+    out = []
+    for token in _read(text, mode):
         if token.kind == "end":
             out.append("…")
-            break
-        word = f"`{token.text}`" if token.kind == "name" else token.text
-        if word == "?" and last == "?,":
-            continue  # a list of values is one
-        glued = last in {"(", ".", ""} or word in {",", ")", ".", ";", "("} or last == "@"
-        out.append(word if glued else f" {word}")
-        length += len(out[-1])
-        if length > _LONGEST:
-            break
-        last = "?," if word == "," and last == "?" else word
-    return "".join(out)[:_LONGEST]
+        elif token is not _SPACE:
+            out.append(f"`{token.text}`" if token.kind == "name" else token.text)
+        elif out and out[-1] != " ":
+            out.append(" ")
+    return _LIST.sub("?, …", "".join(out).strip())[:_LONGEST]
