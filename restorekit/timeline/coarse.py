@@ -49,12 +49,12 @@ class Intervals:
         return {table for table in tables if self.count >= _HABIT and self.share(table) >= OFTEN}
 
 
-def found(intervals: Intervals, voice: Voice) -> list[Episode]:
-    """An episode per interval in which tables changed that rarely do."""
+def found(intervals: Intervals, spans: Iterable[Span], voice: Voice) -> list[Episode]:
+    """An episode for each of these intervals in which tables changed that rarely do."""
     often = intervals.often()
     episodes = [
-        _episode(span, {t: h for t, h in tables.items() if t not in often}, intervals, voice)
-        for span, tables in sorted(intervals.by_span.items())
+        _episode(span, {t: h for t, h in intervals.by_span[span].items() if t not in often}, intervals, voice)
+        for span in sorted(spans)
     ]
     return [episode for episode in episodes if episode.score >= LEAST_SLOT]
 

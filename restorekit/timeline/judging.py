@@ -49,8 +49,8 @@ def history(
     heard = [t for t in tallies if t.start < end and t.table not in muted]
     struck = [b for b in blows if b.began_at < end and b.table not in muted]
     logged = _logged(heard, struck, covering(stretches, "rows", "statements"))
-    rough = _rough(heard, struck, logged.known, covering(stretches, "states"))
-    fine, between = _judged(logged, voice), _judged_rough(rough, voice)
+    rough = _rough(heard, struck, covering(stretches, "states"))
+    fine, between = _judged(logged, voice), _judged_rough(rough, logged.known, voice)
     fine.routine.update(muted)
     every = sorted([*fine.episodes, *between.episodes], key=lambda e: (e.start, e.end))
     return _history(every, (logged, rough), (fine, between), voice, end).model_copy(
@@ -68,10 +68,10 @@ def _logged(tallies: Iterable[Tally], blows: Iterable[Blow], known: list[Span]) 
     return _Seen(tallies, blows, known)
 
 
-def _rough(tallies: Iterable[Tally], blows: Iterable[Blow], logged: list[Span], known: list[Span]) -> _Seen:
-    """What states say about the time no log covers."""
-    tallies = [t for t in tallies if coarse.is_coarse(t) and not _inside((t.start, t.end), logged)]
-    blows = [b for b in blows if coarse.is_coarse_blow(b) and not _inside((b.began_at, b.ended_at), logged)]
+def _rough(tallies: Iterable[Tally], blows: Iterable[Blow], known: list[Span]) -> _Seen:
+    """What states say."""
+    tallies = [t for t in tallies if coarse.is_coarse(t)]
+    blows = [b for b in blows if coarse.is_coarse_blow(b)]
     return _Seen(tallies, blows, joined([*known, *((t.start, t.end) for t in tallies)]))
 
 
@@ -91,13 +91,15 @@ def _judged(seen: _Seen, voice: Voice) -> _Found:
     return _Found([*found, *(episodes.accident(c, voice) for c in clusters)], _routine(series))
 
 
-def _judged_rough(seen: _Seen, voice: Voice) -> _Found:
+def _judged_rough(seen: _Seen, logged: list[Span], voice: Voice) -> _Found:
+    """All states say what is usual; what stands out is told only of the time that no log covers."""
     intervals = coarse.Intervals(seen.tallies, overlap(_hull(seen.known), seen.known))
     hits: dict[Span, list[destruction.Hit]] = {}
     for hit in coarse.hits(seen.blows):
         hits.setdefault((hit.start, hit.end), []).append(hit)
-    accidents = [coarse.accident(span, cluster, voice) for span, cluster in sorted(hits.items())]
-    return _Found([*coarse.found(intervals, voice), *accidents], intervals.often())
+    told = [span for span in intervals.by_span if not _inside(span, logged)]
+    accidents = [coarse.accident(span, hits[span], voice) for span in sorted(hits) if not _inside(span, logged)]
+    return _Found([*coarse.found(intervals, told, voice), *accidents], intervals.often())
 
 
 def _hull(spans: list[Span]) -> Span:
@@ -142,7 +144,7 @@ def _history(
         last_serious=serious[-1] if serious else None,
         restless=not serious and _always(seen),
         last_change={table: moment(last[table] - 1, voice.zone) for table in sorted(last, key=lambda t: -last[t])},
-        routine=tuple(sorted(found[0].routine | found[1].routine)),
+        routine=tuple(sorted(found[0].routine | (found[1].routine - {t.table for t in seen[0].tallies}))),
         baseline_days=round(days, 2),
         caution=""
         if days >= ENOUGH_DAYS

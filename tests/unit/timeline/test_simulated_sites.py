@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from unit.timeline.sites import ACCIDENTS, BERLIN, Trace, at, made
+import pytest
+from unit.timeline.sites import ACCIDENTS, BERLIN, PROFILES, Trace, at, made
 
 from restorekit.model.changes import Episode, History
 from restorekit.timeline import Labels, history
@@ -13,11 +14,12 @@ NEAR_MIN = 20
 
 @dataclass
 class Score:
+    traces: int = 0
     accidents: int = 0
     accidents_found: int = 0
     false: int = 0
-    traces: int = 0
     serious_found: int = 0
+    nothing_claimed: int = 0
 
 
 def judged(trace: Trace) -> History:
@@ -32,9 +34,9 @@ def is_last_edit(episode: Episode | None, trace: Trace) -> bool:
     return episode is not None and near(episode.end.timestamp(), trace.last_edit)
 
 
-def scored(profiles: Iterable[str], seeds: Iterable[int], days: int = 14) -> Score:
+def scored(profiles: Iterable[str], seeds: Iterable[int], days: int = 14, kinds: Iterable[str] = ACCIDENTS) -> Score:
     score = Score()
-    for profile, seed, kind in ((p, s, k) for p in profiles for s in seeds for k in ACCIDENTS):
+    for profile, seed, kind in ((p, s, k) for p in profiles for s in seeds for k in kinds):
         trace = made(profile, seed, kind, days)
         found = judged(trace)
         accidents = [e for e in found.episodes if e.kind == "accident"]
@@ -44,11 +46,36 @@ def scored(profiles: Iterable[str], seeds: Iterable[int], days: int = 14) -> Sco
         score.accidents_found += bool(real) and found.accident == real[-1]
         score.false += len(accidents) - len(real)
         score.serious_found += is_last_edit(found.last_serious, trace)
+        score.nothing_claimed += found.restless and found.last_serious is None
     return score
 
 
-def test_a_few_sites() -> None:
-    score = scored(("blog", "quiet"), (100,))
-    assert score.accidents_found == score.accidents == 10
+@pytest.mark.parametrize("profile", ["blog", "quiet"])
+def test_a_site(profile: str) -> None:
+    score = scored((profile,), (100,))
+    assert score.accidents_found == score.accidents == len(ACCIDENTS) - 1
     assert score.false == 0
     assert score.serious_found >= score.traces - 1
+
+
+def test_a_newsroom_gets_no_wrong_claim() -> None:
+    score = scored(("newsroom",), (100,), kinds=("drop",))
+    assert score.accidents_found == score.nothing_claimed == 1
+    assert score.false == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("days", "accidents", "serious", "false"), [(14, 0.95, 0.9, 0.0), (30, 0.95, 0.9, 0.0)])
+def test_hit_rates(days: int, accidents: float, serious: float, false: float) -> None:
+    score = scored(PROFILES, range(200, 204 if days == 14 else 202), days)
+    assert score.accidents_found >= accidents * score.accidents
+    assert score.serious_found >= serious * score.traces
+    assert score.false <= false * score.traces
+
+
+@pytest.mark.long
+def test_newsrooms() -> None:
+    score = scored(("newsroom",), range(200, 203))
+    assert score.accidents_found == score.accidents
+    assert score.nothing_claimed == score.traces
+    assert score.false == 0
