@@ -109,16 +109,15 @@ class Reader:
     def _events(self, data: bytes) -> int:
         at, base, handlers, most = 0, self._base, self._handlers, len(data)
         while at + HEADER_BYTES <= most:
-            ts, kind, _, size, position, _ = HEADER(data, at)
+            ts, kind, _, size, position, flags = HEADER(data, at)
             after = at + size
             if after > most:
                 break
             if size < HEADER_BYTES or (base + after) & _POSITIONS != position:
                 raise _damaged(base + at, size)
-            try:
-                handle = handlers[kind]
-            except KeyError:
-                raise Unreadable(_strange(kind, base + at)) from None
+            handle = handlers.get(kind, _strange)
+            if handle is _strange and not flags & events.IGNORABLE:
+                raise _unknown(kind, base + at)
             if handle is not None:
                 handle(data, at, after - self._checksum, ts)
             at = after
@@ -153,8 +152,8 @@ class Reader:
             database, table = self._ledger.names[number]
             culprit = self._annotation(total.culprit)
             self._blow(transaction, Deed(database, table, kind=kind), (total.began, ts, rows, culprit))
-        for deed, began, ended, text in transaction.blows:
-            self._blow(transaction, deed, (began, ended, None, text))
+        for deed, began, text in transaction.blows:
+            self._blow(transaction, deed, (began, began, None, text))
         self._ledger.book(transaction.changes)
 
     def _blow(self, transaction: Transaction, deed: Deed, found: tuple[int, int, int | None, str]) -> None:
@@ -212,7 +211,7 @@ class Reader:
     # ---- statements ----
 
     def _query(self, kind: int, data: bytes, at: int, end: int, ts: int) -> None:
-        said = statement(kind, data, (at, end), ts)
+        said = statement(kind, data, (at, end))
         transaction = self._open
         if transaction.at < 0:  # a log without names of transactions
             transaction = self._open = Transaction(self._base + at)
@@ -226,24 +225,24 @@ class Reader:
         elif said.text.startswith(b"ROLLBACK TO"):
             transaction.doubtful = True
         elif not transaction.in_between:
-            self._did(said)
+            self._did(said, ts)
         if transaction.single:
             self._commit(ts, self._base + end + self._checksum)
 
-    def _did(self, said: Statement) -> None:
+    def _did(self, said: Statement, ts: int) -> None:
         done = deeds(said.text, said.database, said.mode)
         if self._open.defines:
             done = [d if d.op != "?" else Deed(d.database, "", kind="other_ddl") for d in done]
         if blows := [deed for deed in done if deed.kind is not None]:
             shown = digest(said.text[:_LONGEST_TEXT], said.mode)
-            self._open.blows += [(deed, said.began, said.ended, shown) for deed in blows]
+            self._open.blows += [(deed, ts, shown) for deed in blows]
         for database, table, op, _ in done:
             if op is None:
                 continue
             self.by_statement = True
             number = self._ledger.number(database, table)
             if number >= 0:
-                change = self._open.change(said.began, number, op)
+                change = self._open.change(ts, number, op)
                 change.unknown = True
                 change.bytes += said.size
         self._open.statement += 1
@@ -253,12 +252,16 @@ def _damaged(at: int, size: int) -> Unreadable:
     return Unreadable(f"is damaged at {at}: an event of {size} bytes cannot be there")
 
 
-def _strange(kind: int, at: int) -> str:
+def _strange(_data: bytes, _at: int, _end: int, _ts: int) -> None:
+    """An event of a kind that is not known here, and that whoever wrote it calls ignorable."""
+
+
+def _unknown(kind: int, at: int) -> Unreadable:
     if kind == events.START_ENCRYPTION:
-        return "is encrypted"
+        return Unreadable("is encrypted")
     if kind == events.MYSQL_PAYLOAD:
-        return f"holds compressed transactions of MySQL (at {at})"
-    return f"holds an event of an unknown kind, {kind}, at {at}"
+        return Unreadable(f"holds compressed transactions of MySQL (at {at})")
+    return Unreadable(f"holds an event of an unknown kind, {kind}, at {at}")
 
 
 def _rows_in(table: Table, kind: int, data: bytes, span: tuple[int, int]) -> int:

@@ -12,20 +12,20 @@ _HAS_FLAGS, _HAS_SQL_MODE = b"\x00", b"\x01"
 
 
 class Statement(NamedTuple):
-    """Its default database, what quotes mean in it, its text, seconds since the epoch, and its bytes in the log."""
+    """Its default database, what quotes mean in it, its text, and its bytes in the log.
+
+    How long it took is not said: the log's figure includes a replica's lag and is absurd under SET TIMESTAMP.
+    """
 
     database: str
     mode: Mode
     text: bytes
-    began: int
-    ended: int
     size: int
 
 
-def statement(kind: int, data: bytes, span: tuple[int, int], ts: int) -> Statement:
+def statement(kind: int, data: bytes, span: tuple[int, int]) -> Statement:
     """Read the event in data[span]. Raises Unreadable for a compressed text that is none."""
     at, end = span
-    took_s = int.from_bytes(data[at + 23 : at + 27], "little")
     status = at + HEADER_BYTES + (26 if kind == events.EXECUTE_LOAD else 13)
     default = status + int.from_bytes(data[at + 30 : at + 32], "little")
     after = default + data[at + 27]
@@ -36,7 +36,7 @@ def statement(kind: int, data: bytes, span: tuple[int, int], ts: int) -> Stateme
         except (Uncountable, IndexError) as error:
             raise Unreadable("holds a compressed statement that cannot be read") from error
     database = data[default:after].decode("utf-8", "replace")
-    return Statement(database, _mode(data[status:default]), text, ts, ts + took_s, end - at)
+    return Statement(database, _mode(data[status:default]), text, end - at)
 
 
 def _mode(status: bytes) -> Mode:

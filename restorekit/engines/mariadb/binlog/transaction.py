@@ -28,7 +28,7 @@ class Transaction:
         self.doubtful = bool(self.flags & _XA)
         """Part of it may be taken back: a prepared one by a later event, another by its own end."""
         self.changes: dict[Key, Change] = {}
-        self.blows: list[tuple[Deed, int, int, str]] = []
+        self.blows: list[tuple[Deed, int, str]] = []
         self.mass = 0
         self.statement = 0
         self.annotated = -1

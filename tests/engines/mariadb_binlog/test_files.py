@@ -1,0 +1,221 @@
+"""Files that end early, are damaged, encrypted or none at all: a hole and a sentence, and never half a transaction."""
+
+import struct
+
+import pytest
+from servers.binlog import counts, files, newest, rotated, tool_counts
+from servers.mariadb import LiveServer
+from servers.mariadb_live import live_on
+
+from restorekit.engines.mariadb.binlog import Place, changes, reader, scan_files
+
+OPTIONS = ("--binlog-format=ROW", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0")
+
+
+@pytest.fixture(scope="module")
+def trail(server):
+    """Three files of twelve transactions with three rows each, and where each of them ends."""
+    server.script("CREATE DATABASE trail; USE trail; CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v TEXT)")
+    found = []
+    with server.connect("trail") as session, session.cursor() as cursor:
+        for _ in range(3):
+            path, ends = rotated(server), []
+            for number in range(12):
+                cursor.execute("BEGIN")
+                cursor.execute("INSERT INTO t (v) VALUES ('a'), (REPEAT('b', 70))")
+                cursor.execute("INSERT INTO t (v) VALUES (%s)", (number,))
+                cursor.execute("COMMIT")
+                ends.append(server.rows("SHOW MASTER STATUS")[0][1])
+            found.append((path, ends))
+    server.rows("FLUSH BINARY LOGS")
+    return found
+
+
+def rows(reading):
+    return counts(reading).get(("trail", "t", "I"), 0)
+
+
+def starts(data):
+    """Where the events of a file begin."""
+    at = 4
+    while at < len(data):
+        yield at
+        at += struct.unpack_from("<I", data, at + 9)[0]
+
+
+def event(kind, body, at, flags=0):
+    """An event as it would stand at `at`, without a checksum."""
+    size = 19 + len(body)
+    return struct.pack("<IBIIIH", 1232614333, kind, 1, size, at + size, flags) + body
+
+
+def replaced(data, at, kind, body=b"", flags=0):
+    """`data` up to `at`, an event of that kind, and the rest of the file behind a gap that no one should read."""
+    return data[:at] + event(kind, body + b"\0\0\0\0", at, flags) + data[at:]
+
+
+def test_a_file_cut_anywhere_counts_whole_transactions_and_can_be_continued(trail, tmp_path):
+    path, ends = trail[0]
+    data = path.read_bytes()
+    near = {at + off for at in starts(data) for off in (-1, 0, 1, 18, 19, 20)} & set(range(len(data) + 1))
+    for cut in sorted(near | set(range(0, len(data), 41))):
+        copy = tmp_path / path.name
+        copy.write_bytes(data[:cut])
+        reading = scan_files([copy])
+        whole = sum(end <= cut for end in ends)
+        assert rows(reading) == 3 * whole, cut
+        assert scan_files([copy], until=1).changes == reading.changes
+        copy.write_bytes(data)
+        rest = scan_files([copy], Place.parsed(reading.cursor))
+        assert rows(reading) + rows(rest) == 36, cut
+        assert rest.problems == ()
+
+
+def test_a_cut_file_between_whole_ones_is_a_hole_up_to_the_next(trail, tmp_path):
+    copies = [tmp_path / path.name for path, _ in trail]
+    for copy, (path, _) in zip(copies, trail, strict=True):
+        copy.write_bytes(path.read_bytes())
+    copies[1].write_bytes(copies[1].read_bytes()[: trail[1][1][4] + 50])
+    reading = scan_files(copies)
+    assert rows(reading) == 36 + 15 + 36
+    assert [s.coverage for s in reading.stretches] == ["rows", "none", "rows"]
+    (problem,) = reading.problems
+    assert problem == f"{copies[1].name} ends inside a transaction that begins at {trail[1][1][4]}"
+    assert reading.cursor.startswith(copies[2].name)
+
+
+def test_damage_in_the_middle_is_a_hole_up_to_the_next_file(trail, tmp_path):
+    copies = [tmp_path / path.name for path, _ in trail]
+    for copy, (path, _) in zip(copies, trail, strict=True):
+        copy.write_bytes(path.read_bytes())
+    data, (_, ends) = bytearray(copies[1].read_bytes()), trail[1]
+    for wrong in (0, 5, 18, 20, 1 << 20, 0xFFFFFFFF):
+        damaged = data.copy()
+        struct.pack_into("<I", damaged, ends[6] + 9, wrong)
+        copies[1].write_bytes(damaged)
+        reading = scan_files(copies)
+        assert rows(reading) == 36 + 21 + 36, wrong
+        assert [s.coverage for s in reading.stretches] == ["rows", "none", "rows"], wrong
+        assert f"is damaged at {ends[6]}" in reading.problems[0]
+    copies[1].write_bytes(data[: ends[6]] + bytes(4096))
+    assert rows(scan_files(copies)) == 36 + 21 + 36
+    copies[1].write_bytes(data[: ends[6]] + data[ends[6] + 1 :])
+    assert rows(scan_files(copies)) == 36 + 21 + 36
+
+
+def test_no_flipped_byte_of_a_frame_raises(trail, tmp_path):
+    path, _ = trail[2]
+    data = path.read_bytes()
+    copy = tmp_path / path.name
+    for at in (at + off for at in list(starts(data))[-12:] for off in (4, 8, 9, 12, 13, 19, 24, 26, 30, 40)):
+        if at < len(data):
+            copy.write_bytes(data[:at] + bytes([data[at] ^ 0x5A]) + data[at + 1 :])
+            assert rows(scan_files([copy])) <= 36, at
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "does not begin like a binary log"),
+        (b"\xfebi", "does not begin like a binary log"),
+        (b"\xfebin", "ends before it has begun"),
+        (b"CREATE TABLE", "does not begin like a binary log"),
+        (b"\xfebin" + event(2, b"x" * 200, 4), "does not begin with a description of its format"),
+        (b"\xfebin" + event(15, b"\x03\0" + b"x" * 200, 4), "has format 3"),
+        (b"\xfebin" + event(15, b"\x04\0" + b"x" * 200, 4)[:60], "ends before it has begun"),
+    ],
+)
+def test_what_is_no_log_is_a_hole(trail, tmp_path, content, sentence):
+    first, last = trail[0][0], trail[1][0]
+    other = tmp_path / "binlog.000900"
+    other.write_bytes(content)
+    reading = scan_files([first, other, last])
+    assert rows(reading) == 72
+    assert [s.coverage for s in reading.stretches] == ["rows", "none", "rows"]
+    assert reading.problems[0].startswith(f"binlog.000900 {sentence}")
+    later = scan_files([first, other], until=1795000000)
+    other.write_bytes(last.read_bytes())
+    assert rows(scan_files([first, other], Place.parsed(later.cursor))) == 36
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (164, "is encrypted"),
+        (40, "compressed transactions of MySQL"),
+        (39, "an event of an unknown kind, 39"),
+        (199, "an event of an unknown kind, 199"),
+        (23, "rows of an unknown table"),
+    ],
+)
+def test_what_cannot_be_understood_is_a_hole(trail, tmp_path, kind, sentence):
+    (path, ends), (after, _) = trail[0], trail[1]
+    copy = tmp_path / path.name
+    copy.write_bytes(replaced(path.read_bytes(), ends[2], kind, bytes(40)))
+    reading = scan_files([copy, after])
+    assert rows(reading) == 9 + 36
+    assert [s.coverage for s in reading.stretches] == ["rows", "none", "rows"]
+    assert sentence in reading.problems[0]
+
+
+def test_an_event_that_may_be_ignored_is(trail, tmp_path):
+    path, ends = trail[0]
+    copy = tmp_path / path.name
+    copy.write_bytes(replaced(path.read_bytes()[: ends[2]], ends[2], 199, bytes(40), flags=0x80))
+    reading = scan_files([copy])
+    assert (rows(reading), reading.problems) == (9, ())
+
+
+def test_an_incident_is_a_hole_and_reading_goes_on(trail, tmp_path):
+    path, ends = trail[0]
+    copy = tmp_path / path.name
+    copy.write_bytes(replaced(path.read_bytes()[: ends[2]], ends[2], 26, b"\x01\x00\x00"))
+    reading = scan_files([copy, trail[1][0]])
+    assert rows(reading) == 9 + 36
+    assert "none" in [s.coverage for s in reading.stretches]
+    assert "lost changes" in reading.problems[0]
+
+
+def test_large_events_and_small_windows_count_the_same(trail, monkeypatch):
+    paths = [path for path, _ in trail]
+    whole = scan_files(paths)
+    for window in (19, 64, 300, 4096):
+        monkeypatch.setattr(reader, "WINDOW", window)
+        assert scan_files(paths) == whole
+
+
+def test_a_row_larger_than_the_window(server):
+    path = rotated(server)
+    server.script("CREATE DATABASE large; CREATE TABLE large.t (a LONGBLOB, b INT)")
+    server.script("INSERT INTO large.t VALUES (REPEAT('x', 6000000), 1), ('', 2); DELETE FROM large.t")
+    assert counts(scan_files([path])) == {("large", "t", "I"): 2, ("large", "t", "D"): 2}
+
+
+def test_without_checksums(server):
+    server.script("SET GLOBAL binlog_checksum=NONE")
+    path = newest(server)
+    server.script("CREATE DATABASE bare; CREATE TABLE bare.t (a INT); INSERT INTO bare.t VALUES (1), (2)")
+    server.script("SET GLOBAL binlog_checksum=CRC32")
+    assert counts(scan_files([path])) == tool_counts([path]) == {("bare", "t", "I"): 2}
+    assert scan_files([path]).problems == ()
+
+
+def test_an_encrypted_log_is_a_hole(tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("1;" + "a7addd9adea9978fda19f21e6be987880e68ac92632ca052e5bb42b1a506939a\n")
+    with LiveServer.running(log_bin=True, args=OPTIONS) as running:
+        running.script("CREATE DATABASE e; CREATE TABLE e.t (a INT); INSERT INTO e.t VALUES (1)")
+        first = changes(live_on(running), "")
+        (running.folder / "keys").write_bytes(keys.read_bytes())
+        running.args = (
+            *OPTIONS,
+            "--plugin-load-add=file_key_management",
+            f"--file-key-management-filename={running.folder / 'keys'}",
+            "--encrypt-binlog=ON",
+        )
+        running.restart()
+        running.script("INSERT INTO e.t VALUES (2)")
+        reading = changes(live_on(running), first.cursor)
+        assert (counts(reading), [s.coverage for s in reading.stretches][-1]) == ({}, "none")
+        assert reading.problems == (f"{files(running)[-1].name} is encrypted",)
+        running.args = OPTIONS
