@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from restorekit.model.changes import Blow, Episode, History, Stretch, Tally
@@ -80,6 +80,7 @@ def heat(
 ) -> Heat:
     """The picture of [since, until); levels are logarithms of rows (of statements where nobody counted rows)."""
     locale = words.locale_of(view.locale)
+    view = view._replace(until=max(view.until, view.since + timedelta(hours=1)))
     columns, step = axis.cells(view.since, view.until, max(8, view.width - LABEL_WIDTH - 1), view.zone)
     grid = _Grid(columns, history.stretches, view)
     amounts = _amounts(grid, tallies, blows)

@@ -1,10 +1,10 @@
 """Small made-up pasts, written by hand: a minute, a table, what happened."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from restorekit.model.changes import Blow, BlowKind, History, Op, Stretch, Tally
-from restorekit.timeline import Labels, history
+from restorekit.timeline import Heat, Labels, Point, View, heat, history
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -79,7 +79,7 @@ def founding_story() -> tuple[Life, str]:
         life.blow(f"{day}T03:30", "search_index", "truncate")
         life.change(f"{day}T03:30", "search_index", "I", 2000, 6)
         for hour in (10, 13, 18):
-            life.change(f"{day}T{hour}:{int(day[-2:]):02}", "orders", "I")
+            life.change(f"{day}T{hour}:{int(day[-2:]) * 13 % 60:02}", "orders", "I")
     life.mass("2009-01-11T04:00", "log", 9000)
     life.mass("2009-01-18T04:00", "log", 12000)
     life.edits("2009-01-15T09:30", "2009-01-15T09:49")
@@ -91,5 +91,59 @@ def founding_story() -> tuple[Life, str]:
     return life, first
 
 
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+class Nights:
+    """Manifests of the nights, 02:00 each: what differs between a night and the next."""
+
+    def __init__(self, first: str = "2009-01-01", nights: int = 21) -> None:
+        self.first = clock(f"{first}T02:00")
+        self.nights = nights
+        self.tallies: list[Tally] = []
+        self.blows: list[Blow] = []
+        self.stretches_more: list[Stretch] = []
+        for night in range(nights - 1):
+            self.differs(night, "sessions", "?", None)
+            self.differs(night, "orders", "I", 12)
+
+    def span(self, night: int) -> tuple[int, int]:
+        start = self.first + timedelta(days=night)
+        return int(start.timestamp()), int((start + timedelta(days=1)).timestamp())
+
+    def differs(self, night: int, table: str, op: Op = "?", rows: int | None = None) -> None:
+        self.tallies.append(Tally(*self.span(night), table, op, rows, 0, 0))
+
+    def lost(self, night: int, table: str, kind: BlowKind, rows: int) -> None:
+        self.blows.append(Blow(*self.span(night), table, kind, rows, "", "", ""))
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        known = Stretch(start=self.first, end=self.first + timedelta(days=self.nights - 1), coverage="states")
+        return [known, *self.stretches_more]
+
+    def history(self, locale: str = "en") -> History:
+        return history(
+            self.tallies,
+            self.blows,
+            self.stretches,
+            zone=BERLIN,
+            labels=Labels(locale=locale),
+            now=self.first + timedelta(days=self.nights),
+        )
+
+
+POINTS = [
+    Point(
+        clock(f"2009-01-{day:02}T02:00"),
+        "T" if day % 2 else "S",
+        day % 5 == 0,
+        "damaged" if day == 13 else "usable",
+        "p",
+    )
+    for day in range(8, 23)
+]
+
+
+def story(locale: str = "en", width: int = 80) -> Heat:
+    life, _ = founding_story()
+    found = life.history(Labels(locale=locale))
+    view = View(life.since - timedelta(days=1), life.until, BERLIN, width, locale)
+    return heat(found, life.tallies, life.blows, POINTS, view)

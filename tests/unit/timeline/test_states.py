@@ -2,49 +2,9 @@
 
 from datetime import timedelta
 
-from unit.timeline.lives import BERLIN, Life, clock, founding_story
+from unit.timeline.lives import Life, Nights, clock, founding_story
 
-from restorekit.model.changes import Blow, BlowKind, History, Op, Stretch, Tally
-from restorekit.timeline import Labels, history
-
-
-class Nights:
-    """Manifests of the nights, 02:00 each: what differs between a night and the next."""
-
-    def __init__(self, first: str = "2009-01-01", nights: int = 21) -> None:
-        self.first = clock(f"{first}T02:00")
-        self.nights = nights
-        self.tallies: list[Tally] = []
-        self.blows: list[Blow] = []
-        self.stretches_more: list[Stretch] = []
-        for night in range(nights - 1):
-            self.differs(night, "sessions", "?", None)
-            self.differs(night, "orders", "I", 12)
-
-    def span(self, night: int) -> tuple[int, int]:
-        start = self.first + timedelta(days=night)
-        return int(start.timestamp()), int((start + timedelta(days=1)).timestamp())
-
-    def differs(self, night: int, table: str, op: Op = "?", rows: int | None = None) -> None:
-        self.tallies.append(Tally(*self.span(night), table, op, rows, 0, 0))
-
-    def lost(self, night: int, table: str, kind: BlowKind, rows: int) -> None:
-        self.blows.append(Blow(*self.span(night), table, kind, rows, "", "", ""))
-
-    @property
-    def stretches(self) -> list[Stretch]:
-        known = Stretch(start=self.first, end=self.first + timedelta(days=self.nights - 1), coverage="states")
-        return [known, *self.stretches_more]
-
-    def history(self, locale: str = "en") -> History:
-        return history(
-            self.tallies,
-            self.blows,
-            self.stretches,
-            zone=BERLIN,
-            labels=Labels(locale=locale),
-            now=self.first + timedelta(days=self.nights),
-        )
+from restorekit.model.changes import Stretch
 
 
 def test_a_table_that_rarely_changes_makes_an_interval_serious() -> None:
