@@ -1,7 +1,8 @@
 """The changes of one kind to one table, and whether they are routine."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from statistics import median
 
 from restorekit.model.changes import Op, Tally
@@ -40,21 +41,24 @@ class Amount:
 
 
 class Series:
-    """One table and one operation over all the known time: per slot its minutes."""
+    """One table and one operation over all the known time."""
 
-    def __init__(self, table: str, op: Op) -> None:
+    def __init__(self, table: str, op: Op, tallies: Sequence[Tally]) -> None:
         self.table, self.op = table, op
-        self.slots: dict[int, dict[int, Amount]] = {}
+        self.active = {tally.start // SLOT_S for tally in tallies}
         self.routine = False
+        self._tallies = tallies
 
-    def add(self, tally: Tally) -> None:
-        """Count one tally."""
-        minutes = self.slots.setdefault(tally.start // SLOT_S, {})
-        minute = tally.start // 60
-        amount = minutes.get(minute)
-        if amount is None:
-            amount = minutes[minute] = Amount(tally.start)
-        amount.add(max(1, tally.statements), tally.rows, tally.end - 1)
+    @cached_property
+    def slots(self) -> dict[int, dict[int, Amount]]:
+        """Per slot its minutes ; for a heartbeat nobody asks, so nobody counts."""
+        slots: dict[int, dict[int, Amount]] = defaultdict(dict)
+        for tally in self._tallies:
+            minutes, minute = slots[tally.start // SLOT_S], tally.start // 60
+            if minute not in minutes:
+                minutes[minute] = Amount(tally.start)
+            minutes[minute].add(max(1, tally.statements), tally.rows, tally.end - 1)
+        return dict(slots)
 
     def statements(self, slot: int) -> int:
         """How many statements the slot saw."""
@@ -63,13 +67,10 @@ class Series:
 
 def gathered(tallies: Iterable[Tally]) -> dict[Key, Series]:
     """All series."""
-    found: dict[Key, Series] = {}
+    by_key: dict[Key, list[Tally]] = defaultdict(list)
     for tally in tallies:
-        series = found.get((tally.table, tally.op))
-        if series is None:
-            series = found[tally.table, tally.op] = Series(tally.table, tally.op)
-        series.add(tally)
-    return found
+        by_key[tally.table, tally.op].append(tally)
+    return {(table, op): Series(table, op, held) for (table, op), held in by_key.items()}
 
 
 def mark_routine(all_series: Mapping[Key, Series], ground: Ground) -> None:
@@ -85,11 +86,13 @@ def mark_routine(all_series: Mapping[Key, Series], ground: Ground) -> None:
 
 def heartbeat(series: Series, ground: Ground) -> bool:
     """Active in so many slots that one more says nothing. Less than three days known are no measure of "many"."""
-    return len(series.slots) >= HEARTBEAT_SHARE * max(ground.size, _LEAST_DAYS * SLOTS_A_DAY)
+    return len(series.active) >= HEARTBEAT_SHARE * max(ground.size, _LEAST_DAYS * SLOTS_A_DAY)
 
 
 def clockwork(series: Series, ground: Ground) -> bool:
     """Its minutes come back at the same minute of other days."""
+    if len(series.active) >= CLOCKWORK_MOST:
+        return False
     minutes = [ground.minute(minute) for slot in series.slots.values() for minute in slot]
     return 2 <= len(minutes) < CLOCKWORK_MOST and recurring(minutes) >= CLOCKWORK_SHARE
 
@@ -123,7 +126,7 @@ class Habits:
         """
         hour, ground = self._ground.hour(slot), self._ground
         active = sum(self._hours[(hour + by) % 24] for by in (-1, 0, 1))
-        overall = min(1.0, len(self._series.slots) / ground.size)
+        overall = min(1.0, len(self._series.active) / ground.size)
         return max((active + 4 * overall) / (ground.known_around(hour) + 4), 0.5 / ground.size)
 
     def usual(self, slot: int, statements: int) -> bool:
