@@ -11,7 +11,7 @@ Part = Literal["early", "mid", "late"]
 
 
 class Dated(NamedTuple):
-    """A date; what was left out is None. `year_shift`: "of last year". `doubt`: why to ask. `order`: that of slashes."""
+    """A date, None where left out. `year_shift`: "of last year". `doubt`: why to ask. `order`: that of slashes."""
 
     day: int
     month: int | None = None

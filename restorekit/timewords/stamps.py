@@ -83,55 +83,57 @@ def _position(_match: re.Match[str]) -> Frame:
     return Frame(position=True)
 
 
+_BOUNDED: list[tuple[str, _Build, bool]] = [
+    (rf"{_ISO}[t ]\s?(?P<h>\d\d):(?P<i>\d\d)(?::(?P<s>\d\d)(?:[.,]\d{{1,9}})?)?{_ZONE}?", _moment, False),
+    (rf"{_ISO}t(?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)?{_ZONE}?", _moment, False),
+    (rf"(?P<y>\d{{4}})(?P<m>\d\d)(?P<d>\d\d)[t_-](?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)?{_ZONE}?", _moment, False),
+    (rf"(?P<y>\d{{4}})[/.](?P<m>\d\d)[/.](?P<d>\d\d)(?:[ t-]{_HMS}{_ZONE}?)?", _moment, False),
+    (rf"\[?(?P<d>\d{{1,2}})[/-](?P<mon>{_MON})[/-](?P<y>\d{{4}})[: ]{_HMS}{_ZONE}?", _moment, False),
+    (rf"(?P<d>\d{{1,2}})-(?P<mon>{_MON})-(?P<y>\d{{4}}|\d\d)", _moment, False),
+    (
+        rf"(?:(?:{_WD}),?\s)?(?P<d>\d{{1,2}})\s(?P<mon>{_MON})\s(?P<y>\d{{4}})\s{_HMS}{_ZONE}?{_COMMENT}?",
+        _moment,
+        False,
+    ),
+    (
+        rf"\[?(?:{_WD})\.?,?\s(?P<mon>{_MON})\.?\s+(?P<d>\d{{1,2}})\s{_HMS}{_THEN_YEAR}",
+        _moment,
+        False,
+    ),
+    (
+        rf"\[?(?:{_WD})\.?,?\s(?P<d>\d{{1,2}})\.?\s+(?P<mon>{_MON})\.?\s{_HMS}{_THEN_YEAR}",
+        _moment,
+        False,
+    ),
+    (rf"#?(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)\s{{1,2}}{_HMS}", _moment, False),
+    (r"(?P<y>\d{4})-?w(?P<w>\d\d)(?:-?(?P<wd>[1-7]))?", _week, False),
+    (r"w(?P<w>\d\d)(?P<wd>)(?P<y>)", _week_alone, False),
+    (r"(?P<y>\d{4})-(?P<m>\d\d)", _month, False),
+    (r"(?P<m>0?[1-9]|1[0-2])/(?P<y>(?:19|20)\d\d)", _month, False),
+    (r"(?P<y>(?:19|20)\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)", _moment, True),
+    (r"(?P<y>(?:19|20)\d\d)(?P<m>\d\d)(?P<d>\d\d)", _moment, True),
+    (r"@?(?P<e>[1-9]\d{9}(?:\d{3})?)(?:\.\d+)?", _epoch, True),
+    (r"(?:0|[1-9a-f][0-9a-f]{0,7})/[0-9a-f]{5,8}", _position, True),
+    (r"\d{1,4}-\d{1,10}-(?:\d{5,}|[3-9]\d{3})(?:,\d+-\d+-\d+)*", _position, True),
+    (r"0-\d{1,10}-\d{1,20}(?:,\d+-\d+-\d+)*", _position, True),
+    (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:\d+(?:-\d+)?", _position, True),
+    (r"[\w-]*bin(?:log)?[\w-]*\.\d{6}(?:[: ](?:pos(?:ition)?\s)?\d+)?", _position, False),
+]
+# Inside the name of a file a full stamp may touch its neighbours by - _ or a dot.
+_LOOSE: list[tuple[str, _Build, bool]] = [
+    (rf"(?<!\d){_ISO}[_t-](?P<h>\d\d)[-_.:]?(?P<i>\d\d)(?:[-_.:]?(?P<s>\d\d))?(?!\d){_IN_FILE}", _moment, False),
+    (
+        rf"(?<!\d)(?P<y>20\d\d)(?P<m>\d\d)(?P<d>\d\d)[-_t](?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)?z?(?!\d){_IN_FILE}",
+        _moment,
+        False,
+    ),
+    (rf"(?<=[a-z][_.-]){_ISO}(?=\.(?:sql|gz|zst|xz|tar|tgz|zip|dump|bak|db|sqlite)\b)", _moment, False),
+]
+
+
 def _formats() -> list[tuple[re.Pattern[str], _Build, bool]]:
-    bounded = [
-        (rf"{_ISO}[t ]\s?(?P<h>\d\d):(?P<i>\d\d)(?::(?P<s>\d\d)(?:[.,]\d{{1,9}})?)?{_ZONE}?", _moment, False),
-        (rf"{_ISO}t(?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)?{_ZONE}?", _moment, False),
-        (rf"(?P<y>\d{{4}})(?P<m>\d\d)(?P<d>\d\d)[t_-](?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)?{_ZONE}?", _moment, False),
-        (rf"(?P<y>\d{{4}})[/.](?P<m>\d\d)[/.](?P<d>\d\d)(?:[ t-]{_HMS}{_ZONE}?)?", _moment, False),
-        (rf"\[?(?P<d>\d{{1,2}})[/-](?P<mon>{_MON})[/-](?P<y>\d{{4}})[: ]{_HMS}{_ZONE}?", _moment, False),
-        (rf"(?P<d>\d{{1,2}})-(?P<mon>{_MON})-(?P<y>\d{{4}}|\d\d)", _moment, False),
-        (
-            rf"(?:(?:{_WD}),?\s)?(?P<d>\d{{1,2}})\s(?P<mon>{_MON})\s(?P<y>\d{{4}})\s{_HMS}{_ZONE}?{_COMMENT}?",
-            _moment,
-            False,
-        ),
-        (
-            rf"\[?(?:{_WD})\.?,?\s(?P<mon>{_MON})\.?\s+(?P<d>\d{{1,2}})\s{_HMS}{_THEN_YEAR}",
-            _moment,
-            False,
-        ),
-        (
-            rf"\[?(?:{_WD})\.?,?\s(?P<d>\d{{1,2}})\.?\s+(?P<mon>{_MON})\.?\s{_HMS}{_THEN_YEAR}",
-            _moment,
-            False,
-        ),
-        (rf"#?(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)\s{{1,2}}{_HMS}", _moment, False),
-        (r"(?P<y>\d{4})-?w(?P<w>\d\d)(?:-?(?P<wd>[1-7]))?", _week, False),
-        (r"w(?P<w>\d\d)(?P<wd>)(?P<y>)", _week_alone, False),
-        (r"(?P<y>\d{4})-(?P<m>\d\d)", _month, False),
-        (r"(?P<m>0?[1-9]|1[0-2])/(?P<y>(?:19|20)\d\d)", _month, False),
-        (r"(?P<y>(?:19|20)\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)", _moment, True),
-        (r"(?P<y>(?:19|20)\d\d)(?P<m>\d\d)(?P<d>\d\d)", _moment, True),
-        (r"@?(?P<e>[1-9]\d{9}(?:\d{3})?)(?:\.\d+)?", _epoch, True),
-        (r"(?:0|[1-9a-f][0-9a-f]{0,7})/[0-9a-f]{5,8}", _position, True),
-        (r"\d{1,4}-\d{1,10}-(?:\d{5,}|[3-9]\d{3})(?:,\d+-\d+-\d+)*", _position, True),
-        (r"0-\d{1,10}-\d{1,20}(?:,\d+-\d+-\d+)*", _position, True),
-        (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:\d+(?:-\d+)?", _position, True),
-        (r"[\w-]*bin(?:log)?[\w-]*\.\d{6}(?:[: ](?:pos(?:ition)?\s)?\d+)?", _position, False),
-    ]
-    # Inside the name of a file a full stamp may touch its neighbours by - _ or a dot.
-    loose = [
-        (rf"(?<!\d){_ISO}[_t-](?P<h>\d\d)[-_.:]?(?P<i>\d\d)(?:[-_.:]?(?P<s>\d\d))?(?!\d){_IN_FILE}", _moment, False),
-        (
-            rf"(?<!\d)(?P<y>20\d\d)(?P<m>\d\d)(?P<d>\d\d)[-_t](?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)?z?(?!\d){_IN_FILE}",
-            _moment,
-            False,
-        ),
-        (rf"(?<=[a-z][_.-]){_ISO}(?=\.(?:sql|gz|zst|xz|tar|tgz|zip|dump|bak|db|sqlite)\b)", _moment, False),
-    ]
-    found = [(re.compile(_NOT_BEFORE + "(?:" + text + ")" + _NOT_AFTER), build, bare) for text, build, bare in bounded]
-    return found + [(re.compile(text), build, bare) for text, build, bare in loose]
+    found = [(re.compile(_NOT_BEFORE + "(?:" + text + ")" + _NOT_AFTER), build, bare) for text, build, bare in _BOUNDED]
+    return found + [(re.compile(text), build, bare) for text, build, bare in _LOOSE]
 
 
 _FORMATS = _formats()

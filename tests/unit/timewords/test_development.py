@@ -8,7 +8,7 @@ import pytest
 
 from restorekit.timewords import resolve
 
-ROWS = list(csv.DictReader(Path(__file__).with_name("development.csv").open(encoding="utf-8")))
+ROWS = list(csv.DictReader(Path(__file__).with_name("development.csv").read_text(encoding="utf-8").splitlines()))
 NAMED = {"event", "latest", "position", "future", "invalid", "vague", "none"}
 
 
