@@ -35,16 +35,19 @@ class PastPart(Part):
             for one in reading.changes:
                 _add(connection, engine, one)
             _cover(connection, engine, reading.stretches)
+            for name, contents in reading.states.items():
+                _keep_state(connection, DatabaseId(engine=engine, name=name), contents)
+            if reading.looked_at is not None:
+                for name in reading.unchanged:
+                    _still(connection, DatabaseId(engine=engine, name=name), reading.looked_at)
             values = {"cursor": reading.cursor, "read_at": self._clock.now()}
             put(connection, logs, {"engine": engine}, values)
         return True
 
     def record_state(self, database: DatabaseId, contents: Contents) -> None:
         """Remember rows and fingerprints per table at `contents.taken_at` (no objects). Idempotent."""
-        key = {"engine": database.engine, "name": database.name, "taken_at": contents.taken_at}
-        light = contents.model_copy(update={"objects": (), "settings": {}})
         with self._db.write() as connection:
-            put(connection, states, key, {"origin": contents.origin, "body": zlib.compress(_dumped(light))})
+            _keep_state(connection, database, contents)
 
     def past(self, database: DatabaseId, since: datetime | None = None) -> Past:
         """All that is known to have happened to it: from logs, and the states seen, oldest first."""
@@ -66,6 +69,24 @@ class PastPart(Part):
             states=tuple(c for c in contents if since is None or c.taken_at >= since),
             read_at=read_at,
         )
+
+
+def _keep_state(connection: Connection, database: DatabaseId, contents: Contents) -> None:
+    key = {"engine": database.engine, "name": database.name, "taken_at": contents.taken_at}
+    light = contents.model_copy(update={"objects": (), "settings": {}})
+    put(connection, states, key, {"origin": contents.origin, "body": zlib.compress(_dumped(light))})
+
+
+def _still(connection: Connection, database: DatabaseId, at: datetime) -> None:
+    """The newest state holds until `at`: it is kept once where it began and once where it was last seen."""
+    mine = (states.c.engine == database.engine, states.c.name == database.name)
+    newest = select(states).where(*mine, states.c.taken_at < at).order_by(states.c.taken_at.desc()).limit(2)
+    found = [(row, Contents.model_validate_json(zlib.decompress(row.body))) for row in connection.execute(newest)]
+    if not found:
+        return
+    if len(found) > 1 and found[0][1].tables == found[1][1].tables:
+        connection.execute(delete(states).where(*mine, states.c.taken_at == found[0][0].taken_at))
+    _keep_state(connection, database, found[0][1].model_copy(update={"taken_at": at}))
 
 
 def _dumped(contents: Contents) -> bytes:

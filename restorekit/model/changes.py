@@ -74,10 +74,15 @@ class LogReading(Value):
     """What one pass over an engine's logs found, for all its databases.
 
     `cursor` is opaque: handed to the next pass, it goes on exactly there. `stretches` cover the time read, holes
-    included; `problems` are sentences about what could not be read (truncated, encrypted, purged).
+    included; `problems` are sentences about what could not be read (truncated, encrypted, purged). An engine without
+    logs gives `states` instead, by name of the database, and at `looked_at` the names of those that are `unchanged`
+    since the state it gave last.
     """
 
     changes: tuple[DatabaseChanges, ...] = ()
+    states: dict[str, Contents] = {}
+    unchanged: tuple[str, ...] = ()
+    looked_at: Moment | None = None
     stretches: tuple[Stretch, ...] = ()
     problems: tuple[str, ...] = ()
     cursor: str = ""
@@ -94,6 +99,25 @@ class Past(Value):
     stretches: tuple[Stretch, ...] = ()
     states: tuple[Contents, ...] = ()
     read_at: Moment | None = None
+
+
+class Loss(Value):
+    """What a restore gives up: changes from the moment of its data until `until`, routine left out.
+
+    `serious` counts serious episodes, `rows` the rows per table, the largest first. `known` is False if the history
+    does not cover all of that time: then there may be more.
+    """
+
+    since: Moment
+    until: Moment
+    serious: int = 0
+    rows: dict[str, int] = {}
+    known: bool = True
+
+    @property
+    def hours(self) -> float:
+        """The plain distance, which alone says little: five quiet days can be worth nothing."""
+        return (self.until - self.since).total_seconds() / 3600
 
 
 class Episode(Value):

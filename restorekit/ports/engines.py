@@ -162,7 +162,7 @@ class Capturing(Protocol):
 
 
 class Chronicling(Protocol):
-    """An engine whose logs tell what changed."""
+    """What changed: by the engine's logs, or by the states it is seen in."""
 
     def changes(self, cursor: str) -> LogReading:
         """Read the engine's logs from where `cursor` (empty: the oldest there is) ended. Safe to repeat.
@@ -173,7 +173,7 @@ class Chronicling(Protocol):
         ...
 
 
-class Engine(Sandboxing, Loading, Describing, Comparing, Exchanging, Capturing, Protocol):
+class Engine(Sandboxing, Loading, Describing, Comparing, Exchanging, Capturing, Chronicling, Protocol):
     """One database kind on one server."""
 
     name: str

@@ -79,3 +79,14 @@ class Pasts:
         states = store.past(DB).states
         assert [s.taken_at for s in states] == [EARLIER, NOON]
         assert states[0].tables == early.tables
+
+    def test_a_state_that_lasts_is_kept_where_it_began_and_where_it_was_last_seen(self, store):
+        first = contents().model_copy(update={"taken_at": EARLIER})
+        store.record_log("db1", LogReading(states={DB.name: first}, cursor="1"), "")
+        for number in range(1, 4):
+            at = EARLIER + number * HOUR
+            again = LogReading(unchanged=(DB.name,), looked_at=at, cursor=str(number + 1))
+            assert store.record_log("db1", again, str(number))
+        states = store.past(DB).states
+        assert [s.taken_at for s in states] == [EARLIER, EARLIER + 3 * HOUR]
+        assert states[0].tables == states[1].tables
