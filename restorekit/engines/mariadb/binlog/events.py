@@ -6,8 +6,8 @@ from typing import BinaryIO, NamedTuple
 
 MAGIC = b"\xfebin"
 HEADER_BYTES = 19
-HEADER = struct.Struct("<IBIIIH").unpack_from
-"""Seconds, type, server, size, position of the next event (mod 2^32), flags."""
+HEADER = struct.Struct("<IB4xII2x").unpack_from
+"""Seconds since the epoch, kind, size, position of the next event (mod 2^32)."""
 
 QUERY, STOP, ROTATE, EXECUTE_LOAD, FORMAT, XID, TABLE_MAP = 2, 3, 4, 18, 15, 16, 19
 INCIDENT, MYSQL_ANONYMOUS, MYSQL_GTID, XA_PREPARE, MYSQL_PAYLOAD = 26, 34, 33, 38, 40
@@ -45,7 +45,7 @@ def format_of(file: BinaryIO) -> Format:
     header = file.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
         raise Unreadable("ends before it has begun")
-    born, kind, _, size, _, _ = HEADER(header)
+    born, kind, size, _ = HEADER(header)
     if kind != FORMAT or not 80 <= size <= 4096:
         raise Unreadable("does not begin with a description of its format")
     body = file.read(size - HEADER_BYTES)

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 
 class Uncountable(Exception):
@@ -113,8 +114,6 @@ class Image(dict[bytes, Plan]):
 
 def counted(data: bytes, at: int, end: int, images: Sequence[Image]) -> int:
     """The rows in data[at:end], each one image (insert, delete) or two (update). Raises Uncountable."""
-    if at < end and not any(image.width for image in images):
-        raise Uncountable("rows without a column")
     rows = 0
     while at < end:
         for image in images:
@@ -134,24 +133,40 @@ def counted(data: bytes, at: int, end: int, images: Sequence[Image]) -> int:
     return rows
 
 
+class Rows(NamedTuple):
+    """How row events of one table begin that carry the same columns, and the images that follow."""
+
+    head: bytes
+    images: tuple[Image, ...]
+
+
 class Table:
     """A table as one TABLE_MAP event describes it. `number` is its place in the ledger, -1 if nobody asks for it."""
 
-    __slots__ = ("_images", "_sizes", "number")
+    __slots__ = ("_rows", "_sizes", "last", "number")
 
     def __init__(self, number: int, sizes: tuple[int, ...] | None) -> None:
         self.number = number
+        self.last: dict[str, Rows] = {}
+        """What the latest event of each operation looked like: the next one most often looks the same."""
         self._sizes = sizes
-        self._images: dict[bytes, tuple[Image, ...]] = {}
+        self._rows: dict[bytes, Rows] = {}
 
-    def images(self, width: int, present: bytes) -> tuple[Image, ...]:
-        """The images whose columns are those of `present`: one bitmap or two. Raises Uncountable."""
-        found = self._images.get(present)
+    def rows(self, data: bytes, at: int, op: str) -> Rows:
+        """What the event whose columns stand at `at` looks like. Raises Uncountable."""
+        width, start = packed_number(data, at)
+        step = (width + 7) // 8
+        head = data[at : start + step * (2 if op == "U" else 1)]
+        found = self._rows.get(head)
         if found is None:
-            found = self._images[present] = tuple(self._made(width, present))
+            images = tuple(self._images(width, head[start - at :]))
+            if not any(image.width for image in images):
+                raise Uncountable("rows without a column")
+            found = self._rows[head] = Rows(head, images)
+        self.last[op] = found
         return found
 
-    def _made(self, width: int, present: bytes) -> Iterator[Image]:
+    def _images(self, width: int, present: bytes) -> Iterator[Image]:
         if self._sizes is None or width != len(self._sizes):
             raise Uncountable("an unknown column type, or not this table's columns")
         step = (width + 7) // 8

@@ -13,7 +13,7 @@ from pathlib import Path
 from restorekit.engines.mariadb.binlog import events
 from restorekit.engines.mariadb.binlog.deeds import Deed, deeds
 from restorekit.engines.mariadb.binlog.events import HEADER, HEADER_BYTES, Cut, Unreadable
-from restorekit.engines.mariadb.binlog.images import Table, Uncountable, counted, described, inflated, packed_number
+from restorekit.engines.mariadb.binlog.images import Table, Uncountable, counted, described, inflated
 from restorekit.engines.mariadb.binlog.ledger import MINUTE_S, Ledger
 from restorekit.engines.mariadb.binlog.statements import Statement, statement
 from restorekit.engines.mariadb.binlog.text import digest
@@ -48,32 +48,32 @@ class Reader:
         self.incidents: list[int] = []
         self.uncounted: set[int] = set()
         self._ledger = ledger
-        self._open = Transaction()
+        self._open = self._outside = Transaction()
         self._tables: dict[bytes, Table] = {}
         self._maps: dict[bytes, Table] = {}
         self._base = self._checksum = self._file = 0
         self._handlers = self._dispatch()
 
-    def _dispatch(self) -> dict[int, Event | None]:
-        found: dict[int, Event | None] = dict.fromkeys(events.WITHOUT_CHANGES)
+    def _dispatch(self) -> list[Event | None]:
+        """By kind of event: what to do with it, None for one that says nothing about changes."""
+        found: list[Event | None] = [self._strange] * 256
+        for kind in (*events.WITHOUT_CHANGES, events.FORMAT):
+            found[kind] = None
         ops: dict[Op, frozenset[int]] = {"I": events.INSERTS, "U": events.UPDATES, "D": events.DELETES}
         for op, kinds in ops.items():
-            found |= {kind: partial(self._rows, op, kind) for kind in kinds}
-        texts = (events.QUERY, events.QUERY_COMPRESSED, events.EXECUTE_LOAD)
-        return found | {
-            events.GTID: self._begin,
-            events.MYSQL_GTID: self._begin_mysql,
-            events.MYSQL_ANONYMOUS: self._begin_mysql,
-            events.TABLE_MAP: self._table,
-            events.ANNOTATE: self._annotate,
-            events.XID: self._end,
-            events.XA_PREPARE: self._end,
-            events.FORMAT: None,
-            events.ROTATE: self._end,
-            events.STOP: self._end,
-            events.INCIDENT: self._incident,
-            **{kind: partial(self._query, kind) for kind in texts},
-        }
+            for kind in kinds:
+                found[kind] = partial(self._rows, op, kind)
+        for kind in (events.QUERY, events.QUERY_COMPRESSED, events.EXECUTE_LOAD):
+            found[kind] = partial(self._query, kind)
+        for kind in (events.XID, events.XA_PREPARE, events.ROTATE, events.STOP):
+            found[kind] = self._end
+        for kind in (events.MYSQL_GTID, events.MYSQL_ANONYMOUS):
+            found[kind] = self._begin_mysql
+        found[events.GTID] = self._begin
+        found[events.TABLE_MAP] = self._table
+        found[events.ANNOTATE] = self._annotate
+        found[events.INCIDENT] = self._incident
+        return found
 
     def read(self, position: int = 0) -> None:
         """Read from `position` (0: the beginning) to the end. Raises Cut, Unreadable, OSError.
@@ -96,7 +96,7 @@ class Reader:
     def _window(self, at: int, size: int) -> int:
         """Read the window that begins at `at`, at least one event; where the next window begins."""
         data = os.pread(self._file, WINDOW, at)
-        need, position = HEADER(data)[3:5]
+        _, _, need, position = HEADER(data)
         if (at + need) & _POSITIONS != position:  # before memory is asked for on the word of a damaged length
             raise _damaged(at, need)
         if at + need > size:
@@ -107,21 +107,25 @@ class Reader:
         return at + self._events(data)
 
     def _events(self, data: bytes) -> int:
-        at, base, handlers, most = 0, self._base, self._handlers, len(data)
+        at, most = 0, len(data)
+        base, handlers, checksum = self._base, self._handlers, self._checksum
         while at + HEADER_BYTES <= most:
-            ts, kind, _, size, position, flags = HEADER(data, at)
+            ts, kind, size, position = HEADER(data, at)
             after = at + size
             if after > most:
                 break
             if size < HEADER_BYTES or (base + after) & _POSITIONS != position:
                 raise _damaged(base + at, size)
-            handle = handlers.get(kind, _strange)
-            if handle is _strange and not flags & events.IGNORABLE:
-                raise _unknown(kind, base + at)
+            handle = handlers[kind]
             if handle is not None:
-                handle(data, at, after - self._checksum, ts)
+                handle(data, at, after - checksum, ts)
             at = after
         return at
+
+    def _strange(self, data: bytes, at: int, _end: int, _ts: int) -> None:
+        """An event of a kind that is not known here; whoever wrote it may call it ignorable."""
+        if not data[at + 17] & events.IGNORABLE:
+            raise _unknown(data[at + 4], self._base + at)
 
     # ---- transactions ----
 
@@ -140,11 +144,16 @@ class Reader:
 
     def _commit(self, ts: int, after: int) -> None:
         """Everything of the open transaction counts from now on, and nothing of it will be read again."""
-        transaction, self._open = self._open, Transaction()
+        transaction, self._open = self._open, self._outside
         self.safe, self.last = after, ts
-        if not (transaction.changes or transaction.blows):
-            return
-        if transaction.doubtful:
+        if transaction.remarkable:
+            self._judge(transaction, ts)
+        if transaction.changes:
+            self._ledger.book(transaction.changes)
+
+    def _judge(self, transaction: Transaction, ts: int) -> None:
+        """Blows, and what is not certain."""
+        if transaction.doubtful and transaction.changes:
             self.by_statement = True
             transaction.doubt()
         for number, kind, total in transaction.masses():
@@ -154,7 +163,6 @@ class Reader:
             self._blow(transaction, Deed(database, table, kind=kind), (total.began, ts, rows, culprit))
         for deed, began, text in transaction.blows:
             self._blow(transaction, deed, (began, began, None, text))
-        self._ledger.book(transaction.changes)
 
     def _blow(self, transaction: Transaction, deed: Deed, found: tuple[int, int, int | None, str]) -> None:
         began, ended, rows, text = found
@@ -175,7 +183,7 @@ class Reader:
     def _annotation(self, at: int) -> str:
         if at < 0:
             return ""
-        size = HEADER(os.pread(self._file, HEADER_BYTES, at))[3] - HEADER_BYTES - self._checksum
+        size = HEADER(os.pread(self._file, HEADER_BYTES, at))[2] - HEADER_BYTES - self._checksum
         return digest(os.pread(self._file, min(size, _LONGEST_TEXT), at + HEADER_BYTES))
 
     def _table(self, data: bytes, at: int, end: int, _ts: int) -> None:
@@ -192,21 +200,29 @@ class Reader:
         transaction = self._open
         table = self._tables.get(data[at + 19 : at + 25])
         if table is None or transaction.at < 0:
-            if data[at + 19 : at + 25] != _NO_TABLE:
-                raise Unreadable(f"is damaged at {self._base + at}: rows of an unknown table")
-            table = _NOBODYS
+            table = self._nobodys(data, at)
         if table.number >= 0:
             change = transaction.change(ts, table.number, op)
             change.bytes += end - at + self._checksum
             try:
-                rows = _rows_in(table, kind, data, (at + 27, end))
+                rows = _rows_in(table, (op, kind), data, at + 27, end)
             except (Uncountable, IndexError):
                 change.unknown = self.by_statement = True
                 self.uncounted.add(table.number)
             else:
-                transaction.count(change, op, rows)
+                change.rows += rows
+                if op != "I":
+                    transaction.mass += rows
+                    change.rows_now += rows
+                    if change.rows_now > change.most:
+                        change.most, change.culprit = change.rows_now, transaction.annotated
         if data[at + 25] & _STATEMENT_ENDS:
             transaction.statement += 1
+
+    def _nobodys(self, data: bytes, at: int) -> Table:
+        if data[at + 19 : at + 25] != _NO_TABLE:
+            raise Unreadable(f"is damaged at {self._base + at}: rows of an unknown table")
+        return _NOBODYS
 
     # ---- statements ----
 
@@ -252,10 +268,6 @@ def _damaged(at: int, size: int) -> Unreadable:
     return Unreadable(f"is damaged at {at}: an event of {size} bytes cannot be there")
 
 
-def _strange(_data: bytes, _at: int, _end: int, _ts: int) -> None:
-    """An event of a kind that is not known here, and that whoever wrote it calls ignorable."""
-
-
 def _unknown(kind: int, at: int) -> Unreadable:
     if kind == events.START_ENCRYPTION:
         return Unreadable("is encrypted")
@@ -264,15 +276,15 @@ def _unknown(kind: int, at: int) -> Unreadable:
     return Unreadable(f"holds an event of an unknown kind, {kind}, at {at}")
 
 
-def _rows_in(table: Table, kind: int, data: bytes, span: tuple[int, int]) -> int:
-    at, end = span
+def _rows_in(table: Table, what: tuple[Op, int], data: bytes, at: int, end: int) -> int:
+    op, kind = what
     if kind in events.SECOND_VERSION:
         at += data[at] | data[at + 1] << 8
-    width, at = packed_number(data, at)
-    bitmaps = (width + 7) // 8 * (2 if kind in events.UPDATES else 1)
-    images = table.images(width, data[at : at + bitmaps])
-    at += bitmaps
+    rows = table.last.get(op)
+    if rows is None or not data.startswith(rows.head, at):
+        rows = table.rows(data, at, op)
+    at += len(rows.head)
     if kind in events.COMPRESSED_ROWS:
         data = inflated(data[at:end])
         at, end = 0, len(data)
-    return counted(data, at, end, images)
+    return counted(data, at, end, rows.images)

@@ -54,6 +54,11 @@ class Transaction:
         at = 32 + (8 if self.flags & _GROUP_COMMIT else 0)
         return len(self.head) > at and bool(self.head[at] & (_STARTED | _TAKEN_BACK))
 
+    @property
+    def remarkable(self) -> bool:
+        """True if there is more to it than rows to add up."""
+        return self.doubtful or self.mass >= MASS_ROWS or bool(self.blows)
+
     def change(self, ts: int, number: int, op: Op) -> Change:
         """The change that the current statement adds to."""
         key = (ts // MINUTE_S, number, op)
@@ -65,16 +70,6 @@ class Transaction:
             change.statements += 1
             change.rows_now = 0
         return change
-
-    def count(self, change: Change, op: Op, rows: int) -> None:
-        """Add rows of one event."""
-        change.rows += rows
-        if op == "I":
-            return
-        self.mass += rows
-        change.rows_now += rows
-        if change.rows_now > change.most:
-            change.most, change.culprit = change.rows_now, self.annotated
 
     def doubt(self) -> None:
         """Nobody knows how many rows were changed in the end."""
