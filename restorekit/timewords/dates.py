@@ -252,11 +252,12 @@ def _in_company(ts: Tokens, i: int) -> bool:
     after = at(ts, skip(ts, i + 1))
     if token.text == "so" and after.has("relation", "vor"):
         return token.raw[:1].isupper() and i > 0 and after.has("vor")
-    timely = after.kind in ("date", "point", "clock", "numeric", "stamp", "number") or after.has(
-        "daypart", "upto", "month"
-    )
+    timely = after.kind in ("date", "point", "clock", "numeric", "stamp", "number")
+    timely = timely or after.has("daypart", "upto", "month")
     before = at(ts, i - 1)
-    return token.dot or timely or before.has("upto", "from", "relation") or before.text == "-" or alone(ts, i, i + 1)
+    if token.dot or timely or before.has("upto", "from", "relation") or before.text in ("-", "am", "on"):
+        return True
+    return all(t.kind == "mark" for t in (*ts[:i], *ts[i + 1 :]))
 
 
 def periods(ts: Tokens, i: int) -> Found:
@@ -313,11 +314,13 @@ def weeks(ts: Tokens, i: int) -> Found:
 
 def years(ts: Tokens, i: int) -> Found:
     """`im Jahr 2008`, `in 2008`; four digits alone may be a time."""
+    said = at(ts, i).value("unit") == "year"
+    i = i + 1 if said else i
     token = at(ts, i)
     if token.kind != "number" or len(token.text) != 4 or _counts(ts, i):
         return
     before = at(ts, i - 1)
-    said = before.value("unit") == "year" or before.text in ("jahr", "jahre", "year", "in", "since", "seit")
+    said = said or before.text in ("in", "since", "seit", "of")
     if said or (alone(ts, i, i + 1) and not before.text and not at(ts, i + 1).text):
         yield Year(token.number, None if said else "vague"), i + 1
 

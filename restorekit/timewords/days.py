@@ -309,7 +309,8 @@ def _part_of(days: Days, part: str) -> Days:
     elif days.granularity == "month":
         edges = [first, first + timedelta(10), first + timedelta(20), days.end]
     elif days.granularity == "year":
-        edges = [date(first.year, m, 1) for m in (1, 5, 9)] + [days.end]
+        # Three months at either end: nobody calls September the end of a year.
+        edges = [first, date(first.year, 5, 1), date(first.year, 10, 1), days.end]
         ask = (*ask, "vague")
     else:
         raise Impossible("unclear")

@@ -158,7 +158,8 @@ def _timed(day: date, frame: Frame, context: Context, *, today: bool) -> Iterato
         yield from _clock_range(day, frame, context, today=today)
         return
     if frame.clock is not None:
-        walls = list(clock_walls(day, frame.clock, frame.daypart, today=today))
+        clock = frame.clock._replace(doubt=None) if frame.has_day else frame.clock
+        walls = list(clock_walls(day, clock, frame.daypart, today=today))
         if _shortly_before(frame) and frame.clock.named == "midnight" and frame.has_day:
             walls = walls[1:]  # what ends at the first midnight is the day before
     else:

@@ -1,5 +1,6 @@
 """Runs of a text that can be trusted: complete ones, with what belongs together put together."""
 
+import re
 from typing import NamedTuple
 
 from restorekit.timewords.grammar import Run, merged, runs
@@ -9,6 +10,7 @@ from restorekit.timewords.vocabulary import suggestion
 
 _MARKS = frozenset(",()[]\"'")
 _FAR = 8
+_TIMELY = re.compile(r"abend|nacht|mittag|morgen|wochen|monat|jahr|stunde|uhr$|night|morning|noon|evening|week")
 
 
 class Found(NamedTuple):
@@ -36,6 +38,8 @@ def search(ts: Tokens, all_runs: list[Run], clause_of: list[int]) -> Search:
         word = _misspelled(ts, run, taken)
         if word is not None:
             typo = typo or word
+        elif any(i not in taken and _timely(at(ts, i)) for i in _neighbours(ts, run)):
+            partly = True
         elif _incomplete(ts, run, taken):
             partly = True
         else:
@@ -47,7 +51,7 @@ def search(ts: Tokens, all_runs: list[Run], clause_of: list[int]) -> Search:
 
 def _neighbours(ts: Tokens, run: Run) -> tuple[int, int]:
     before, after = run.start - 1, run.end
-    while before >= 0 and (ts[before].text in _MARKS or _only_filler(ts[before])):
+    while before >= 0 and (ts[before].text in _MARKS or _only_filler(ts[before]) or _joins(ts[before])):
         before -= 1
     while at(ts, after).text in _MARKS or (at(ts, after).text and _only_filler(at(ts, after))):
         after += 1
@@ -55,7 +59,11 @@ def _neighbours(ts: Tokens, run: Run) -> tuple[int, int]:
 
 
 def _only_filler(token: Token) -> bool:
-    return bool(token.meanings) and all(m.kind == "filler" for m in token.meanings)
+    return token.has("filler")
+
+
+def _joins(token: Token) -> bool:
+    return token.has("and") or token.value("number") == 1
 
 
 def _misspelled(ts: Tokens, run: Run, taken: set[int]) -> tuple[str, str] | None:
@@ -66,6 +74,11 @@ def _misspelled(ts: Tokens, run: Run, taken: set[int]) -> tuple[str, str] | None
             if correct is not None:
                 return token.raw, correct
     return None
+
+
+def _timely(token: Token) -> bool:
+    """An unknown word made of known ones: `Vorabend`, `spätnachmittäglich`."""
+    return unknown(token) and _TIMELY.search(token.text) is not None
 
 
 def _incomplete(ts: Tokens, run: Run, taken: set[int]) -> bool:

@@ -134,8 +134,8 @@ VAGUE = {
 }
 FILLERS = (
     "um am an im in auf der die das den dem des von vom zu zum zur es war also wohl noch schon mal genau "
-    "jahr uhrzeit zeit sowas herum "
-    "rum"
+    "jahr uhrzeit zeit sowas einschließlich "
+    "inklusive"
 )
 EVENTS = (
     "update updates upgrade deploy deployment deployments release relaunch import export migration umzug umstellung "

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from restorekit.timewords.items import RULES, joint, opener
+from restorekit.timewords.items import AFTERWARDS, RULES, joint, opener
 from restorekit.timewords.reading import (
     Tokens,
     at,
@@ -61,6 +61,8 @@ def _goes_together(frame: Frame) -> bool:
         return False
     if frame.elapsed and (frame.has_day or frame.has_time):
         return False
+    if frame.latest and frame.vague:
+        return False
     alone_only = frame.latest or frame.position or frame.instant
     return not (alone_only and (frame.has_day or frame.has_time))
 
@@ -107,7 +109,8 @@ def _steps(ts: Tokens, state: _State, start: int) -> Iterator[_State]:
                 if both is not None:
                     related = item.related is not None and not (item.has_day or item.elapsed)
                     turned = related and (state.frame.has_day or state.frame.daypart is not None)
-                    yield _State(end, both, state.turned or turned, related)
+                    pending = related and at(ts, end - 1).text not in AFTERWARDS
+                    yield _State(end, both, state.turned or turned, pending)
 
 
 def _says(frame: Frame) -> bool:

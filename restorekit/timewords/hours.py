@@ -103,9 +103,7 @@ def clock_walls(day: date, clock: Clock, part: Daypart | None, *, today: bool) -
     if clock.named == "midnight":
         yield from (_wall(d, 0, clock, ("midnight",)) for d in (day, day + timedelta(1)))
         return
-    allowed = [h for h in clock.hours if part is None or _WIDE[part.name][0] <= h < _WIDE[part.name][1]]
-    if not allowed:
-        raise Impossible("contradiction")
+    allowed = _allowed(clock.hours, part)
     for hour in allowed:
         said: tuple[Code, ...] = ("ampm",) if len(allowed) > 1 else ()
         # "at 12" with noon still to come leaves midnight, which hardly anybody calls 12
@@ -113,11 +111,23 @@ def clock_walls(day: date, clock: Clock, part: Daypart | None, *, today: bool) -
         yield _wall(day, hour, clock, said, ask)
 
 
+def _allowed(hours: tuple[int, ...], part: Daypart | None) -> list[int]:
+    """Hours that fit the part of the day; `8 Uhr abends` is 20."""
+    if part is None:
+        return list(hours)
+    low, high = _WIDE[part.name]
+    for said in (hours, tuple(h + 12 for h in hours if h <= 12)):
+        fitting = [h for h in said if low <= h < high]
+        if fitting:
+            return fitting
+    raise Impossible("contradiction")
+
+
 def _night_walls(day: date, clock: Clock, part: Daypart, *, today: bool) -> Iterator[Wall]:
     nights = _part_days(day, part, today=today)
     found = False
     for first, notes in nights:
-        for hour in dict.fromkeys(h % 24 for h in clock.hours):
+        for hour in dict.fromkeys(h % 24 for h in _nightly(clock.hours)):
             if hour >= _LATE and (first == day or today or part.until or len(nights) == 1):
                 found = True
                 yield _wall(first, hour, clock, notes if today else ())
@@ -126,6 +136,14 @@ def _night_walls(day: date, clock: Clock, part: Daypart, *, today: bool) -> Iter
                 yield _wall(first + timedelta(1), hour, clock, notes)
     if not found:
         raise Impossible("contradiction")
+
+
+def _nightly(hours: tuple[int, ...]) -> tuple[int, ...]:
+    """`11 Uhr nachts` is 23."""
+    hours = tuple(h % 24 for h in hours)
+    if any(h >= _LATE or h < _EARLY for h in hours):
+        return hours
+    return tuple((h + 12) % 24 for h in hours)
 
 
 def _check(clock: Clock) -> None:

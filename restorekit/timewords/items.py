@@ -36,6 +36,8 @@ from restorekit.timewords.said import (
 )
 
 Item = tuple[Frame, int]
+AFTERWARDS = frozenset({"herum", "rum"})
+"""`um den 17.01. herum`: relations that stand last."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _SPAN_DAYS = {"day": 1, "week": 7, "weekend": 7, "month": 30, "year": 365}
 _DAMAGE_STEMS = (
@@ -69,6 +71,8 @@ def _clock(ts: Tokens, i: int) -> Iterator[Item]:
 
 
 def _daypart(ts: Tokens, i: int) -> Iterator[Item]:
+    if next(_night_to(ts, i), None) is not None:
+        return
     which = at(ts, i).value("which")
     k = i + 1 if which else i
     for part, end in dayparts(ts, k):
@@ -136,6 +140,8 @@ def _recent(ts: Tokens, i: int) -> Iterator[Item]:
 
 
 def _relation(ts: Tokens, i: int) -> Iterator[Item]:
+    if at(ts, i).text in AFTERWARDS:
+        yield Frame(related=Related("around")), i + 1
     shortly = at(ts, i).has("shortly")
     k = i + 1 if shortly else i
     long = phrase(ts, k)
@@ -176,8 +182,10 @@ def _event(ts: Tokens, i: int) -> Iterator[Item]:
         if at(ts, j).text.startswith(_DAMAGE_STEMS) or "geloesch" in at(ts, j).text:
             yield Frame(event=Event(relation, known=True)), j + 1
             return
+    determined = k > deed or deed > i + 1 + shortly
     if (
-        unknown(at(ts, k))
+        determined
+        and unknown(at(ts, k))
         and at(ts, k).kind == "word"
         and said != "during"
         and at(ts, k).text not in ("i", "ich", "wir", "we")
@@ -196,6 +204,8 @@ def _other(ts: Tokens, i: int) -> Iterator[Item]:
     if vague is not None and not at(ts, i + 1).has("relation", "vor"):
         yield Frame(vague=cast(str, vague)), i + 1
     newest = at(ts, i).has("latest") or at(ts, i).value("which") == "last"
+    if (at(ts, i).text, at(ts, i + 1).text) == ("most", "recent"):
+        newest, i = True, i + 1
     k = i + 2 if unknown(at(ts, i + 1)) and at(ts, i + 2).has("backup") else i + 1
     if newest and at(ts, k).has("backup"):
         yield Frame(latest=True), k + 1

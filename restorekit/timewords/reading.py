@@ -96,7 +96,10 @@ def _amount(ts: Tokens, i: int) -> tuple[float, bool, int] | None:
     if k > i and at(ts, k).value("number") == 0.5:
         return 0.5, False, k + 1
     found = number(ts, i)
-    return (found[0], False, found[1]) if found else None
+    if found is None:
+        return None
+    half = _and_a_half(ts, found[1])
+    return (found[0] + 0.5, False, half) if half else (found[0], False, found[1])
 
 
 def quantity(ts: Tokens, i: int) -> tuple[Quantity, int] | None:

@@ -25,6 +25,8 @@ _PRIORITY: dict[Meaning, int] = {"as_of": 0, "must_contain": 1, "before_damage":
 _QUESTIONS: tuple[Code, ...] = (
     "dst", "tz", "order", "weekday", "ampm", "night", "midnight", "year", "month", "vague",
 )  # fmt: skip
+_STATED = frozenset({"year", "month"})
+"""What is always said when it was left out, without being a reason to ask."""
 _NO_SUCH = frozenset({"no_such_date", "no_such_time", "absurd", "reversed", "contradiction"})
 ZoneOrigin = Literal["said", "profile", "server"]
 
@@ -200,7 +202,7 @@ def _single(base: Resolution, outcome: Outcome, locale: Locale) -> Resolution:
 
 def _resolved(base: Resolution, outcome: Outcome, locale: Locale) -> Resolution:
     preferred = "mdy" if locale == "en" else "dmy"
-    ranked = sorted(outcome.readings, key=lambda r: bool(r.order) and r.order != preferred)[:_MOST]
+    ranked = sorted(outcome.readings, key=lambda r: (_other_order(r, preferred), _time_for_date(r)))[:_MOST]
     assumptions = [_assumption(code, r, base.tz, locale) for r in ranked for code in (*r.notes, *r.ask)]
     update: dict[str, object] = {
         "status": outcome.status,
@@ -217,13 +219,24 @@ def _resolved(base: Resolution, outcome: Outcome, locale: Locale) -> Resolution:
     return base.model_copy(update=update)
 
 
+def _other_order(reading: Reading, preferred: str) -> bool:
+    return bool(reading.order) and reading.order != preferred
+
+
+def _time_for_date(reading: Reading) -> bool:
+    """`17.01` is a date first."""
+    return "order" in reading.ask and reading.granularity != "day"
+
+
 def _reason(ranked: Sequence[Reading]) -> str:
     """The first thing to ask for: what must be asked anyway, else what the readings differ by."""
     asked = {c for r in ranked for c in r.ask}
     noted = {c for r in ranked for c in r.notes}
     if any(r.order for r in ranked) and len(ranked) > 1:
         return "order"
-    return next((c for c in _QUESTIONS if c in asked), None) or next((c for c in _QUESTIONS if c in noted), "vague")
+    return next((c for c in _QUESTIONS if c in asked), None) or next(
+        (c for c in _QUESTIONS if c in noted and c not in _STATED), "vague"
+    )
 
 
 def _assumption(code: Code, reading: Reading, tz: str, locale: Locale) -> Assumption:

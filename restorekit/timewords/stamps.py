@@ -21,7 +21,7 @@ _ZONE = r"(?:\s?(?P<z>z(?![a-z])|[+-]\d\d(?::?\d\d)?(?!\d)))"
 _COMMENT = r"(?:\s\((?:[a-z]{2,5})\))"
 _THEN_YEAR = r"(?:\s(?P<abbr>[a-z]{3,4}))?\s(?P<y>\d{4})\]?"
 _ISO = r"(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)"
-_NOT_BEFORE = r"(?<![\w@])(?<![\d][.:/-])(?<![\w][_])"
+_NOT_BEFORE = r"(?<![\w@])(?<![a-z][-./])(?<![\d][.:/-])(?<![\w][_])"
 _NOT_AFTER = r"(?![\w@]|[-/:]\d|\.\d)"
 _IN_FILE = r"(?=\.(?:sql|gz|zst|xz|bz2|tar|tgz|zip|dump|bak|log|db|sqlite)\b|\b(?![\d_]))"
 
@@ -109,7 +109,7 @@ _BOUNDED: list[tuple[str, _Build, bool]] = [
     (r"(?P<y>\d{4})-?w(?P<w>\d\d)(?:-?(?P<wd>[1-7]))?", _week, False),
     (r"w(?P<w>\d\d)(?P<wd>)(?P<y>)", _week_alone, False),
     (r"(?P<y>\d{4})-(?P<m>\d\d)", _month, False),
-    (r"(?P<m>0?[1-9]|1[0-2])/(?P<y>(?:19|20)\d\d)", _month, False),
+    (r"(?<!kw )(?<!kw)(?<!woche )(?<!week )(?P<m>0?[1-9]|1[0-2])/(?P<y>(?:19|20)\d\d)", _month, False),
     (r"(?P<y>(?:19|20)\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<h>\d\d)(?P<i>\d\d)(?P<s>\d\d)", _moment, True),
     (r"(?P<y>(?:19|20)\d\d)(?P<m>\d\d)(?P<d>\d\d)", _moment, True),
     (r"@?(?P<e>[1-9]\d{9}(?:\d{3})?)(?:\.\d+)?", _epoch, True),
@@ -138,6 +138,7 @@ def _formats() -> list[tuple[re.Pattern[str], _Build, bool]]:
 
 _FORMATS = _formats()
 _ISO_DAY = re.compile(_NOT_BEFORE + _ISO + _NOT_AFTER)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
 _DIGIT = re.compile(r"\d")
 
 
@@ -145,9 +146,9 @@ def find(plain: str) -> list[Stamp]:
     """Stamps in the order of the text, none inside another; earlier formats win."""
     if not _DIGIT.search(plain):
         return []
-    found: list[Stamp] = []
+    found = [Stamp(m.start(), m.end(), Frame()) for m in _ADDRESS.finditer(plain)]
     for pattern, build, bare in [*_FORMATS, (_ISO_DAY, _moment, False)]:
         for match in pattern.finditer(plain):
             if all(match.end() <= s.start or s.end <= match.start() for s in found):
                 found.append(Stamp(match.start(), match.end(), build(match), bare))
-    return sorted(found)
+    return sorted(s for s in found if s.frame != Frame())
