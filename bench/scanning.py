@@ -24,22 +24,25 @@ CREATE TABLE counter (id INT PRIMARY KEY, n BIGINT, seen DATE);
 CREATE TABLE posts (id INT PRIMARY KEY, author BIGINT UNSIGNED, made DATETIME, body LONGTEXT, title TEXT, excerpt TEXT,
   state VARCHAR(20), comments VARCHAR(20), name VARCHAR(200), ping TEXT, parent BIGINT, guid VARCHAR(255),
   position INT, kind VARCHAR(20), mime VARCHAR(100), amount BIGINT);
-CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, price DECIMAL(12,2), state ENUM('open','paid'), note VARCHAR(80));
+CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, price DECIMAL(12,2), state ENUM('open','paid'),
+  note VARCHAR(80));
 CREATE TABLE items (id INT PRIMARY KEY AUTO_INCREMENT, of_order INT, sku CHAR(12), qty SMALLINT, price DECIMAL(9,2));
 INSERT INTO sessions SELECT seq, MD5(seq), '', NOW(6) FROM seq_1_to_500;
 INSERT INTO counter SELECT seq, 0, CURDATE() FROM seq_1_to_50;
-INSERT INTO posts SELECT seq, 1, NOW(), REPEAT('Lorem ipsum ', 150), SHA1(seq), '', 'publish', 'open', MD5(seq), NULL, 0,
-  CONCAT('https://example.org/?p=', seq), 0, 'post', '', 0 FROM seq_1_to_300;
+INSERT INTO posts SELECT seq, 1, NOW(), REPEAT('Lorem ipsum ', 150), SHA1(seq), '', 'publish', 'open', MD5(seq), NULL,
+  0, CONCAT('https://example.org/?p=', seq), 0, 'post', '', 0 FROM seq_1_to_300;
 DELIMITER //
 CREATE PROCEDURE traffic(n INT)
 FOR i IN 1..n DO
   UPDATE sessions SET data = REPEAT(MD5(i), 9), at = NOW(6) WHERE id = 1 + i % 500;
-  INSERT INTO visits (url, ip, agent, at) VALUES (CONCAT('/page/', i, '?q=', MD5(i)), '2001:db8::1', SHA2(i, 512), NOW());
+  INSERT INTO visits (url, ip, agent, at) VALUES (CONCAT('/page/', i, '?q=', MD5(i)), '2001:db8::1', SHA2(i, 512),
+    NOW());
   UPDATE counter SET n = n + 1 WHERE id = 1 + i % 50;
   IF i % 5 = 0 THEN
     START TRANSACTION;
     INSERT INTO orders (price, state, note) VALUES (i / 7, 'open', IF(i % 2, NULL, MD5(i)));
-    INSERT INTO items (of_order, sku, qty, price) VALUES (i, LEFT(MD5(i), 12), 1, 3.5), (i, 'x', 2, NULL), (i, '', 3, 1);
+    INSERT INTO items (of_order, sku, qty, price) VALUES (i, LEFT(MD5(i), 12), 1, 3.5),
+      (i, 'x', 2, NULL), (i, '', 3, 1);
     UPDATE orders SET state = 'paid' ORDER BY id DESC LIMIT 1;
     COMMIT;
   END IF;

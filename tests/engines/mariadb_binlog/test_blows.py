@@ -88,6 +88,18 @@ def test_a_drop_from_another_default_database_is_found_where_it_hurts(server):
     ]
 
 
+def test_an_exchange_with_a_schema_of_ours_is_seen_on_the_customers_side_only(server):
+    path = rotated(server)
+    server.script(
+        "CREATE DATABASE rk_hold_7; CREATE DATABASE rk_undo_7; CREATE DATABASE swapped; CREATE TABLE swapped.t (a INT);"
+        "CREATE TABLE rk_hold_7.t (a INT); INSERT INTO rk_hold_7.t VALUES (1);"
+        "RENAME TABLE swapped.t TO rk_undo_7.t, rk_hold_7.t TO swapped.t; DROP DATABASE rk_undo_7;"
+    )
+    reading = scan_files([path])
+    assert [changes.database for changes in reading.changes] == ["swapped"]
+    assert definitions(reading, "swapped")[2:] == [("rename", "t"), ("rename", "t")]
+
+
 def test_an_alter_in_two_phases_is_one_blow(server):
     path = rotated(server)
     server.script(

@@ -190,6 +190,15 @@ def test_a_server_elsewhere_is_not_read_here():
         assert "another machine" in changes(replace(near, settings=there), "").problems[0]
 
 
+def test_what_the_server_does_not_log_is_not_taken_for_no_change():
+    with LiveServer.running(log_bin=True, args=(*OPTIONS, "--binlog-ignore-db=hidden")) as running:
+        running.script("CREATE DATABASE hidden; USE hidden; CREATE TABLE t (id INT); INSERT INTO t VALUES (1)")
+        reading = changes(live_on(running), "")
+    assert counts(reading) == {}
+    assert reading.problems == ("the server does not log hidden: nothing is known of that",)
+    assert {s.why for s in reading.stretches} == set(reading.problems)
+
+
 def test_a_cursor_of_something_else_is_refused(server):
     with pytest.raises(UsageError):
         changes(live_on(server), "17")

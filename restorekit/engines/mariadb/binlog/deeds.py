@@ -30,6 +30,7 @@ _OBJECTS = frozenset({"VIEW", "TRIGGER", "FUNCTION", "PROCEDURE", "EVENT", "INDE
 _KINDS = _OBJECTS | _ACCOUNTS | {"TABLE", "TABLES", "DATABASE", "SCHEMA"}
 _CLAUSES = frozenset({"", "CHARACTER", "CHARSET", "COLLATE", "COMMENT", "DEFAULT", "UPGRADE"})
 _HEAD_TOKENS = 60
+_LONGEST = 1 << 16
 _ALWAYS = re.compile(rb"\bWHERE\s+(?:1|TRUE|1\s*=\s*1)\s*;?\s*\Z", re.IGNORECASE)
 """What tools write where they must write a condition and mean all rows."""
 
@@ -110,11 +111,19 @@ def deeds(text: bytes, default: str, mode: Mode) -> list[Deed]:
         return []
     if verb not in _VERBS:
         return [Deed(default, "", "?")]
-    whole = verb in {"UPDATE", "DELETE", "ALTER", "DROP", "RENAME"}  # the others say all in their first words
-    found = list(tokens(text, mode) if whole else islice(tokens(text[:65536], mode), _HEAD_TOKENS))
-    words = _Words(text, found, default)
+    words = _Words(text, _wanted(verb, text, mode), default)
     words.until(verb)
     return list(_VERBS[verb](words))
+
+
+def _wanted(verb: str, text: bytes, mode: Mode) -> list[Token]:
+    """As much of the statement as can matter; of one that changes rows never more than fits into memory easily."""
+    if verb in {"ALTER", "DROP", "RENAME"}:
+        return list(tokens(text, mode))
+    if verb not in {"UPDATE", "DELETE"}:
+        return list(islice(tokens(text[:_LONGEST], mode), _HEAD_TOKENS))
+    cut = [Token("end", "")] if len(text) > _LONGEST else []
+    return [*tokens(text[:_LONGEST], mode), *cut]
 
 
 def _drop(words: _Words) -> Iterator[Deed]:

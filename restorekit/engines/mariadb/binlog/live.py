@@ -39,9 +39,27 @@ def changes(live: Live, cursor: str) -> LogReading:
         now = int(one(session, "SELECT UNIX_TIMESTAMP()"))
         try:
             paths = _files(live, session)
+            narrow = _narrow(session)
         except _Silent as silent:
             return nothing_known(start, now, str(silent))
-    return scan_files(paths, start, now)
+    return _told(scan_files(paths, start, now), narrow)
+
+
+def _narrow(session: "Connection[Any]") -> str:
+    """What the server is told to keep out of its log, as a sentence."""
+    for _, _, only, never, *_ in rows(session, "SHOW MASTER STATUS"):
+        if only:
+            return f"the server logs only {only}: nothing is known of other databases"
+        if never:
+            return f"the server does not log {never}: nothing is known of that"
+    return ""
+
+
+def _told(found: LogReading, narrow: str) -> LogReading:
+    if not narrow:
+        return found
+    stretches = tuple(s.model_copy(update={"why": s.why or narrow}) for s in found.stretches)
+    return found.model_copy(update={"stretches": stretches, "problems": (*found.problems, narrow)})
 
 
 def _files(live: Live, session: "Connection[Any]") -> list[Path]:

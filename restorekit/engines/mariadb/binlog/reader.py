@@ -5,6 +5,7 @@ transaction. A file is read in windows, so memory holds one window or the larges
 """
 
 import os
+import struct
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -65,8 +66,10 @@ class Reader:
                 found[kind] = partial(self._rows, op, kind)
         for kind in (events.QUERY, events.QUERY_COMPRESSED, events.EXECUTE_LOAD):
             found[kind] = partial(self._query, kind)
-        for kind in (events.XID, events.XA_PREPARE, events.ROTATE, events.STOP):
+        for kind in (events.XID, events.XA_PREPARE):
             found[kind] = self._end
+        for kind in (events.ROTATE, events.STOP):
+            found[kind] = self._close
         for kind in (events.MYSQL_GTID, events.MYSQL_ANONYMOUS):
             found[kind] = self._begin_mysql
         found[events.GTID] = self._begin
@@ -104,7 +107,10 @@ class Reader:
         if need > len(data):
             data = os.pread(self._file, need, at)
         self._base = at
-        return at + self._events(data)
+        try:
+            return at + self._events(data)
+        except (IndexError, struct.error) as error:
+            raise Unreadable(f"is damaged behind {self.safe}: an event is shorter than its kind") from error
 
     def _events(self, data: bytes) -> int:
         at, most = 0, len(data)
@@ -130,12 +136,14 @@ class Reader:
     # ---- transactions ----
 
     def _begin(self, data: bytes, at: int, end: int, ts: int) -> None:
-        if self._open.at >= 0:  # the end of the one before is of no kind we know; its successor's beginning will do
-            self._commit(ts, self._base + at)
+        if self._open.at >= 0:
+            self._abandon(ts, self._base + at)
         self._open = Transaction(self._base + at, data[at:end])
         self.minutes[ts // MINUTE_S] += 1
 
     def _begin_mysql(self, _data: bytes, at: int, _end: int, ts: int) -> None:
+        if self._open.at >= 0:
+            self._abandon(ts, self._base + at)
         self._open = Transaction(self._base + at)
         self.minutes[ts // MINUTE_S] += 1
 
@@ -150,6 +158,15 @@ class Reader:
             self._judge(transaction, ts)
         if transaction.changes:
             self._ledger.book(transaction.changes)
+
+    def _abandon(self, ts: int, after: int) -> None:
+        """The log goes on, and the open transaction has had no end that we know: how much of it counts is unknown."""
+        if self._open.at >= 0:
+            self._open.doubtful = True
+        self._commit(ts, after)
+
+    def _close(self, _data: bytes, _at: int, end: int, ts: int) -> None:
+        self._abandon(ts, self._base + end + self._checksum)
 
     def _judge(self, transaction: Transaction, ts: int) -> None:
         """Blows, and what is not certain."""
@@ -173,7 +190,7 @@ class Reader:
 
     def _incident(self, _data: bytes, _at: int, end: int, ts: int) -> None:
         self.incidents.append(ts)
-        self._commit(ts, self._base + end + self._checksum)
+        self._abandon(ts, self._base + end + self._checksum)
 
     # ---- rows ----
 

@@ -56,6 +56,11 @@ class _Pass:
         self._until = until
         self._stretches: list[tuple[int, int, Coverage, str]] = []
 
+    @property
+    def _end(self) -> int:
+        """Up to when the files so far have been looked at."""
+        return self._stretches[-1][1] if self._stretches else 0
+
     def hole(self, start: int, end: int, why: str) -> None:
         """Nothing is known of [start, end)."""
         self.problems.append(why)
@@ -71,22 +76,24 @@ class _Pass:
             failure = error
         except OSError as error:
             failure = Unreadable(f"cannot be read: {error.strerror}")
-        start = begin.until if begin else _earliest(reader)
+        start = begin.until if begin else _earliest(reader) or self._end or successor or self._until or 0
         known = max(reader.last + 1, start)  # the second of the last event belongs to what is known
         end = max(known, successor or self._until or known)
         in_flight = isinstance(failure, Cut) and successor is None and self._until is not None
         whole = failure is None or in_flight
         if whole or reader.safe:
-            coverage: Coverage = "statements" if reader.by_statement else "rows"
-            self._stretches.append((start, end if whole else known, coverage, ""))
+            self._known(reader, start, end if whole else known)
         if not whole:
             self.hole(known, end, f"{path.name} {failure}")
-        self._told(reader)
         return Place(path.name, reader.safe, reader.born, end)
 
-    def _told(self, reader: Reader) -> None:
+    def _known(self, reader: Reader, start: int, end: int) -> None:
+        coverage: Coverage = "statements" if reader.by_statement else "rows"
         for ts in reader.incidents:
-            self.hole(ts, ts + MINUTE_S, f"{reader.path.name}: the server says that it lost changes here")
+            self._stretches.append((start, max(start, ts), coverage, ""))
+            start = max(start, ts) + MINUTE_S
+            self.hole(start - MINUTE_S, start, f"{reader.path.name}: the server says that it lost changes here")
+        self._stretches.append((start, max(start, end), coverage, ""))
         for number in sorted(reader.uncounted):
             table = ".".join(self.ledger.names[number])
             self.problems.append(f"{reader.path.name}: rows of {table} changed, and cannot be counted")
@@ -147,13 +154,18 @@ def _remaining(paths: Sequence[Path], start: Place | None, reading: _Pass) -> tu
 
 
 def _earliest(reader: Reader) -> int:
-    """When the knowledge of a file begins: its birth, or the first day of a replica's or importer's older clock."""
+    """When the knowledge of a file begins: its birth, or the first day of a replica's or importer's older clock.
+
+    0 if the file could not be read.
+    """
+    if not reader.born:
+        return 0
     days: Counter[int] = Counter()
     for minute, count in reader.minutes.items():
         days[minute // _DAY_MINUTES] += count
     lived = {day for day, count in days.items() if count * _SHARE >= days.total()}
     minutes = (minute * MINUTE_S for minute in reader.minutes if minute // _DAY_MINUTES in lived)
-    return min(reader.born, *minutes, reader.born)
+    return min([reader.born, *minutes])
 
 
 def _joined(found: Sequence[tuple[int, int, Coverage, str]]) -> list[Stretch]:
