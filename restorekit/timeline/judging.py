@@ -8,13 +8,14 @@ from typing import NamedTuple
 from restorekit.model.changes import Blow, Episode, History, Stretch, Tally
 from restorekit.timeline import coarse, destruction, episodes, words
 from restorekit.timeline.episodes import Voice
-from restorekit.timeline.ground import DAY_S, Ground, Span, covering, joined, moment, overlap
+from restorekit.timeline.ground import DAY_S, SLOT_S, Ground, Span, covering, joined, moment, overlap
 from restorekit.timeline.labels import Labels
-from restorekit.timeline.series import Key, Series, gathered, mark_routine
+from restorekit.timeline.series import Habits, Key, Series, gathered, mark_routine
 from restorekit.timeline.surprise import Eras, reasons
 
 ENOUGH_DAYS = 14
 _FEW_DAYS = 2
+_WENT_ON = 0.5
 
 
 class _Seen(NamedTuple):
@@ -26,6 +27,8 @@ class _Seen(NamedTuple):
 class _Found(NamedTuple):
     episodes: list[Episode]
     routine: set[str]
+    clock: set[tuple[str, int]] = set()
+    """Table and slot of what a job of the clock did."""
 
 
 def history(
@@ -88,22 +91,22 @@ def _judged(seen: _Seen, voice: Voice) -> _Found:
     clusters = destruction.clusters(hits)
     eras = Eras((min(h.start for h in c), max(h.end for h in c)) for c in clusters)
     found = episodes.found(reasons(series, unusual, ground, eras), ground, voice)
-    return _Found([*found, *(episodes.accident(c, voice) for c in clusters)], _routine(series))
+    every = [*found, *(episodes.accident(c, voice) for c in clusters)]
+    told = {table for e in every if e.kind != "minor" for table in e.tables}
+    clockwork = [(s, Habits(s, ground)) for s in series.values() if s.routine == "clockwork"]
+    clock = {(s.table, slot) for s, habits in clockwork for slot in s.active if habits.usual(slot, 0)}
+    return _Found(every, _routine(series) - told, clock)
 
 
 def _judged_rough(seen: _Seen, logged: list[Span], voice: Voice) -> _Found:
     """All states say what is usual; what stands out is told only of the time that no log covers."""
-    intervals = coarse.Intervals(seen.tallies, overlap(_hull(seen.known), seen.known))
+    intervals = coarse.Intervals(seen.tallies, _length(seen.known))
     hits: dict[Span, list[destruction.Hit]] = {}
     for hit in coarse.hits(seen.blows):
         hits.setdefault((hit.start, hit.end), []).append(hit)
     told = [span for span in intervals.by_span if not _inside(span, logged)]
     accidents = [coarse.accident(span, hits[span], voice) for span in sorted(hits) if not _inside(span, logged)]
     return _Found([*coarse.found(intervals, told, voice), *accidents], intervals.often())
-
-
-def _hull(spans: list[Span]) -> Span:
-    return (spans[0][0], spans[-1][1]) if spans else (0, 0)
 
 
 def _routine(series: Mapping[Key, Series]) -> set[str]:
@@ -122,31 +125,51 @@ def _last_changes(tallies: Iterable[Tally], until: int) -> dict[str, int]:
 def _always(seen: Iterable[_Seen]) -> bool:
     """Whether some table changes on at least half of the days."""
     for one in seen:
-        days = overlap(_hull(one.known), one.known) / DAY_S
+        days = _length(one.known) / DAY_S
         changed = Counter(table for table, _ in {(t.table, t.start // DAY_S) for t in one.tallies})
         if days >= _FEW_DAYS and max(changed.values(), default=0) >= 0.5 * days:
             return True
     return False
 
 
+def _stands_out(episode: Episode, tallies: Iterable[Tally], until: int, clock: set[tuple[str, int]]) -> bool:
+    """Whether people changed one of its tables far less after it than in it: else the same work just went on."""
+    start, end = int(episode.start.timestamp()), int(episode.end.timestamp())
+    inside, after = Counter[str](), Counter[str]()
+    for tally in tallies:
+        mine = tally.table in episode.tables and (tally.table, tally.start // SLOT_S) not in clock
+        if mine and start <= tally.start < until:
+            (inside if tally.start <= end else after)[tally.table] += max(1, tally.statements)
+    return any(after[table] < _WENT_ON * inside[table] for table in inside)
+
+
+def _last_serious(every: Iterable[Episode], logged: _Seen, fine: _Found, until: int) -> Episode | None:
+    last = next((e for e in reversed([*every]) if e.kind == "serious" and e.start.timestamp() < until), None)
+    if last is None or (last in fine.episodes and not _stands_out(last, logged.tallies, until, fine.clock)):
+        return None
+    return last
+
+
+def _length(spans: Iterable[Span]) -> int:
+    return sum(end - start for start, end in spans)
+
+
 def _history(
     every: list[Episode], seen: tuple[_Seen, _Seen], found: tuple[_Found, _Found], voice: Voice, end: int
 ) -> History:
     accident = next((e for e in reversed(every) if e.kind == "accident"), None)
-    until = accident.start if accident else moment(end, voice.zone)
-    serious = [e for e in every if e.kind == "serious" and e.start < until]
-    last = _last_changes([*seen[0].tallies, *seen[1].tallies], int(until.timestamp()))
-    known = joined(span for one in seen for span in one.known)
-    days = overlap(_hull(known), known) / DAY_S
+    until = int(accident.start.timestamp()) if accident else end
+    last_serious = _last_serious(every, seen[0], found[0], until)
+    last = _last_changes([*seen[0].tallies, *seen[1].tallies], until)
+    days = _length(joined(span for one in seen for span in one.known)) / DAY_S
+    few = words.text(voice.locale, "caution", days=words.length(voice.locale, days))
     return History(
         episodes=tuple(every),
         accident=accident,
-        last_serious=serious[-1] if serious else None,
-        restless=not serious and _always(seen),
+        last_serious=last_serious,
+        restless=last_serious is None and _always(seen),
         last_change={table: moment(last[table] - 1, voice.zone) for table in sorted(last, key=lambda t: -last[t])},
         routine=tuple(sorted(found[0].routine | (found[1].routine - {t.table for t in seen[0].tallies}))),
         baseline_days=round(days, 2),
-        caution=""
-        if days >= ENOUGH_DAYS
-        else words.text(voice.locale, "caution", days=words.length(voice.locale, days)),
+        caution="" if days >= ENOUGH_DAYS else few,
     )

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from statistics import median
+from typing import Literal
 
 from restorekit.model.changes import Op, Tally
 from restorekit.timeline.ground import SLOT_S, SLOTS_A_DAY, Ground
@@ -46,7 +47,7 @@ class Series:
     def __init__(self, table: str, op: Op, tallies: Sequence[Tally]) -> None:
         self.table, self.op = table, op
         self.active = {tally.start // SLOT_S for tally in tallies}
-        self.routine = False
+        self.routine: Literal["heartbeat", "clockwork", ""] = ""
         self._tallies = tallies
 
     @cached_property
@@ -76,12 +77,12 @@ def gathered(tallies: Iterable[Tally]) -> dict[Key, Series]:
 def mark_routine(all_series: Mapping[Key, Series], ground: Ground) -> None:
     """Say of each series whether it is heartbeat or clockwork."""
     for series in all_series.values():
-        series.routine = heartbeat(series, ground) or clockwork(series, ground)
+        series.routine = "heartbeat" if heartbeat(series, ground) else "clockwork" if clockwork(series, ground) else ""
     for (table, op), series in all_series.items():
         # A REPLACE into an options table is an insert or an update by chance: both beat with the same heart.
         twin = all_series.get((table, "U"))
-        if op == "I" and twin is not None and heartbeat(twin, ground):
-            series.routine = True
+        if op == "I" and twin is not None and twin.routine == "heartbeat":
+            series.routine = "heartbeat"
 
 
 def heartbeat(series: Series, ground: Ground) -> bool:
@@ -131,9 +132,15 @@ class Habits:
 
     def usual(self, slot: int, statements: int) -> bool:
         """Whether this time of day is active on half of the days, with a third of this amount or more."""
-        day, time = divmod(self._ground.local(slot), SLOTS_A_DAY)
-        near = (one for by in (-1, 0, 1) for one in self._by_time[(time + by) % SLOTS_A_DAY])
-        others = [(other, where) for other, where in near if other != day]
+        others = self._other_days(slot)
+        if self._series.routine and others:  # a clock: only what it does at another time than ever is somebody's work
+            return True
         if len({other for other, _ in others}) < max(_LEAST_DAYS, 0.5 * self._ground.days):
             return False
         return statements <= 3 * median(self._series.statements(where) for _, where in others)
+
+    def _other_days(self, slot: int) -> list[tuple[int, int]]:
+        """Day and slot of what it did at this time of day (give or take a slot) on other days."""
+        day, time = divmod(self._ground.local(slot), SLOTS_A_DAY)
+        near = (one for by in (-1, 0, 1) for one in self._by_time[(time + by) % SLOTS_A_DAY])
+        return [(other, where) for other, where in near if other != day]

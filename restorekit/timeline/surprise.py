@@ -69,7 +69,7 @@ def reasons(
     """Everything that is not routine, by era and slot. `blows` are the unusual ones."""
     found: dict[Place, list[Reason]] = defaultdict(list)
     for series in all_series.values():
-        if not series.routine:
+        if series.routine != "heartbeat":
             habits = Habits(series, ground)
             for slot in series.slots:
                 for era, reason in _of_slot(series, slot, habits, eras):

@@ -183,6 +183,79 @@ def test_hourly_and_jittered_jobs_are_no_accident() -> None:
     assert life.history().accident is None
 
 
+def test_an_import_that_starts_when_it_can_is_no_accident_and_no_work_of_a_person() -> None:
+    life = fortnight()
+    for number, day in enumerate(life.days()[:-1]):
+        life.change(f"{day}T02:{number * 3:02}", "products", "U", 60, 60)
+        life.mass(f"{day}T02:{number * 3:02}", "prices", 400, "U")
+    assert life.history().episodes == ()
+
+
+def test_a_queue_emptied_every_hour_for_three_days_is_no_accident() -> None:
+    life = fortnight()
+    for number, day in enumerate(("2009-01-12", "2009-01-13", "2009-01-14")):
+        for hour in range(24):
+            life.mass(f"{day}T{hour:02}:{number * 20:02}", "queue", 500)
+    assert life.history().accident is None
+
+
+def test_a_weekly_job_keeps_its_wall_clock_over_a_dst_night() -> None:
+    life = Life("2009-03-16T00:00", "2009-03-31T00:00")
+    life.mass("2009-03-22T04:00", "log", 9000)
+    life.mass("2009-03-29T04:00", "log", 12000)
+    assert life.history().accident is None
+
+
+def test_what_is_usual_at_noon_is_serious_at_night() -> None:
+    def with_burst(when: str) -> str:
+        life = fortnight()
+        for number, day in enumerate(life.days()[:-1]):
+            for hour in range(9, 17):
+                life.change(f"{day}T{hour:02}:{(number * 3) % 15:02}", "orders", "I")
+                life.change(f"{day}T{hour:02}:{30 + (number * 3) % 15:02}", "orders", "I")
+        life.change(when, "orders", "I", 9, 9)
+        return next((e.kind for e in life.history().episodes if e.start == clock(when)), "nothing")
+
+    assert with_burst("2009-01-20T03:05") == "serious"
+    assert with_burst("2009-01-20T12:20") != "serious"
+
+
+def test_work_in_a_table_that_otherwise_only_the_clock_changes() -> None:
+    life = fortnight()
+    for day in life.days()[:-1]:
+        for minute in range(0, 20, 2):
+            life.change(f"{day}T02:{minute:02}", "products", "U", 5, 5)
+    life.edits("2009-01-20T15:15", "2009-01-20T15:45", tables=("products",))
+    found = life.history()
+    assert found.last_serious is not None
+    assert (found.last_serious.start, found.last_serious.end) == (
+        clock("2009-01-20T15:15"),
+        clock("2009-01-20T15:45:59"),
+    )
+    assert "products" not in found.routine
+
+
+def test_one_order_in_seven_linked_tables_is_one_order() -> None:
+    life = fortnight()
+    for number in range(7):
+        life.change("2009-01-20T23:05", f"order_part_{number}", "I")
+    assert not [e for e in life.history().episodes if e.kind == "serious"]
+
+
+def test_repairs_at_once_do_not_join_the_work_before_the_accident() -> None:
+    life = fortnight()
+    life.edits("2009-01-21T15:00", "2009-01-21T15:51")
+    life.mass("2009-01-21T15:52:10", "wp_posts", 400)
+    life.edits("2009-01-21T15:54", "2009-01-21T16:30", every_min=1)
+    found = life.history()
+    assert [(e.kind, f"{e.start:%H:%M}", f"{e.end:%H:%M}") for e in found.episodes] == [
+        ("serious", "15:00", "15:51"),
+        ("accident", "15:52", "15:52"),
+        ("serious", "15:54", "16:30"),
+    ]
+    assert found.last_serious == found.episodes[0]
+
+
 def test_few_rows_are_no_mass_and_unknown_rows_are() -> None:
     life = fortnight()
     life.blow("2009-01-20T11:00", "t", "mass_delete", 49)
@@ -315,6 +388,18 @@ def test_always_changing_and_nothing_standing_out() -> None:
     assert found.restless
     assert found.last_serious is None
     assert found.last_change == {"articles": clock("2009-01-21T19:49:59")}
+
+
+def test_work_that_went_on_afterwards_is_not_called_the_last() -> None:
+    life = fortnight()
+    life.edits("2009-01-20T10:00", "2009-01-20T10:40")
+    for day, hours in (("2009-01-20", range(12, 20)), ("2009-01-21", range(7, 20))):
+        for hour in hours:
+            life.change(f"{day}T{hour:02}:{hour * 7 % 60:02}", "wp_posts", "U", 2, 2)
+    found = life.history()
+    assert any(e.kind == "serious" for e in found.episodes)
+    assert found.last_serious is None
+    assert found.last_change["wp_posts"] == clock("2009-01-21T19:13:59")
 
 
 def test_a_silent_database_is_not_restless() -> None:
