@@ -77,6 +77,11 @@ def overlap(span: Span, spans: Iterable[Span]) -> int:
     return sum(max(0, min(span[1], end) - max(span[0], start)) for start, end in spans)
 
 
+def inside(span: Span, spans: Iterable[Span]) -> bool:
+    """Whether practically all of `span` lies in `spans`."""
+    return overlap(span, spans) >= 0.99 * (span[1] - span[0])
+
+
 def moment(seconds: int, zone: tzinfo) -> datetime:
     """Seconds since the epoch as a time in the zone."""
     return datetime.fromtimestamp(seconds, UTC).astimezone(zone)

@@ -12,7 +12,7 @@ from restorekit.model.value import Moment, Value
 from restorekit.timeline import axis, words
 from restorekit.timeline.axis import Cell
 from restorekit.timeline.coarse import is_coarse
-from restorekit.timeline.ground import Span, covering, joined, overlap
+from restorekit.timeline.ground import Span, covering, inside, joined, overlap
 
 HOLE = -1
 """Nothing is known of this column (of a tenth of it or more) and no change was seen: not the same as no change."""
@@ -127,6 +127,7 @@ class _Grid:
         self._end = int(columns[-1].end.timestamp())
         self._window = (int(view.since.timestamp()), int(view.until.timestamp()))
         self._columns, self._stretches = columns, stretches
+        self.logged = covering(stretches, "rows", "statements")
         known = joined(covering(stretches, "rows", "statements", "states"))
         self._hole = [self._is_hole(self._span(column), known) for column in range(len(columns))]
 
@@ -181,6 +182,8 @@ def _amounts(grid: _Grid, tallies: Iterable[Tally], blows: Iterable[Blow]) -> di
     found: dict[str, Amounts] = defaultdict(lambda: defaultdict(float))
     for tally in tallies:
         column = grid.column(tally.start)
+        if is_coarse(tally) and inside((tally.start, tally.end), grid.logged):
+            continue  # the log says it better
         if is_coarse(tally):
             touched = grid.columns(tally.start, tally.end - 1) if tally.end > 0 else range(0)
             for one in touched:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from restorekit.model.changes import Blow, Episode, History, Stretch, Tally
 from restorekit.timeline import coarse, destruction, episodes, words
 from restorekit.timeline.episodes import Voice
-from restorekit.timeline.ground import DAY_S, SLOT_S, Ground, Span, covering, joined, moment, overlap
+from restorekit.timeline.ground import DAY_S, SLOT_S, Ground, Span, covering, inside, joined, moment
 from restorekit.timeline.labels import Labels
 from restorekit.timeline.series import Habits, Key, Series, gathered, mark_routine
 from restorekit.timeline.surprise import Eras, reasons
@@ -78,10 +78,6 @@ def _rough(tallies: Iterable[Tally], blows: Iterable[Blow], known: list[Span]) -
     return _Seen(tallies, blows, joined([*known, *((t.start, t.end) for t in tallies)]))
 
 
-def _inside(span: Span, spans: list[Span]) -> bool:
-    return overlap(span, spans) >= 0.99 * (span[1] - span[0])
-
-
 def _judged(seen: _Seen, voice: Voice) -> _Found:
     ground = Ground(seen.known, voice.zone)
     series = gathered(seen.tallies)
@@ -104,8 +100,8 @@ def _judged_rough(seen: _Seen, logged: list[Span], voice: Voice) -> _Found:
     hits: dict[Span, list[destruction.Hit]] = {}
     for hit in coarse.hits(seen.blows):
         hits.setdefault((hit.start, hit.end), []).append(hit)
-    told = [span for span in intervals.by_span if not _inside(span, logged)]
-    accidents = [coarse.accident(span, hits[span], voice) for span in sorted(hits) if not _inside(span, logged)]
+    told = [span for span in intervals.by_span if not inside(span, logged)]
+    accidents = [coarse.accident(span, hits[span], voice) for span in sorted(hits) if not inside(span, logged)]
     return _Found([*coarse.found(intervals, told, voice), *accidents], intervals.often())
 
 

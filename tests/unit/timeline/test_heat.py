@@ -94,6 +94,16 @@ def test_a_change_between_two_states_is_somewhere() -> None:
     assert "~ changed, somewhere in here" in text
 
 
+def test_where_a_log_is_nothing_is_drawn_as_somewhere() -> None:
+    life, _ = founding_story()
+    nights = Nights("2009-01-08", 15)
+    nights.differs(9, "wp_posts", "I", 48)
+    view = View(life.since, life.until, BERLIN)
+    alone = heat(life.history(), life.tallies, life.blows, (), view)
+    both = heat(life.history(), [*life.tallies, *nights.tallies], life.blows, (), view)
+    assert both.rows == alone.rows
+
+
 def test_many_tables_fold_into_one_row_more() -> None:
     life = Life("2009-01-08T00:00", "2009-01-22T00:00")
     for number in range(30):
