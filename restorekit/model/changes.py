@@ -86,6 +86,7 @@ class LogReading(Value):
     stretches: tuple[Stretch, ...] = ()
     problems: tuple[str, ...] = ()
     cursor: str = ""
+    more: bool = False
 
 
 class Past(Value):
