@@ -9,7 +9,7 @@ from servers.binlog import counts, files, newest, rotated, tool_counts
 from servers.mariadb import LiveServer
 from servers.mariadb_live import live_on
 
-from restorekit.engines.mariadb.binlog import Place, changes, reader, scan_files
+from restorekit.engines.mariadb.binlog import Place, changes, reader, scan, scan_files
 
 OPTIONS = ("--binlog-format=ROW", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0")
 
@@ -299,6 +299,22 @@ def test_memory_does_not_grow_with_the_file(server):
         tracemalloc.stop()
     assert counts(reading) == {("heavy", "t", "I"): 6000}
     assert peak < 3 * reader.WINDOW
+
+
+def test_a_pass_that_holds_enough_ends_and_the_next_one_goes_on(trail, tmp_path, monkeypatch):
+    copies = [tmp_path / path.name for path, _ in trail]
+    for copy, (path, _) in zip(copies, trail, strict=True):
+        copy.write_bytes(path.read_bytes())
+    copies[0].write_bytes(copies[0].read_bytes()[:-60])
+    whole = scan_files(copies)
+    monkeypatch.setattr(scan, "MOST_TALLIES", 1)
+    found = [scan_files(copies)]
+    while found[-1].more:
+        copies.pop(0).unlink()  # what was read may go
+        found.append(scan_files(copies, Place.parsed(found[-1].cursor)))
+    assert (len(found), counts(*found), found[-1].cursor) == (3, counts(whole), whole.cursor)
+    assert tuple(p for reading in found for p in reading.problems) == whole.problems
+    assert found[0].stretches[-1].end.timestamp() == Place.parsed(found[0].cursor).until
 
 
 def test_large_events_and_small_windows_count_the_same(trail, monkeypatch):

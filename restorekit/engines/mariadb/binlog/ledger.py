@@ -52,6 +52,11 @@ class Ledger:
                 self.names.append((database, table))
         return known
 
+    @property
+    def size(self) -> int:
+        """How many tallies there are."""
+        return len(self._totals)
+
     def book(self, changes: dict[Key, Change]) -> None:
         """Add a transaction; its changes belong to the ledger from now on."""
         totals = self._totals

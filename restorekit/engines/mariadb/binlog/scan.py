@@ -18,6 +18,8 @@ from restorekit.engines.mariadb.binlog.ledger import MINUTE_S, Ledger
 from restorekit.engines.mariadb.binlog.reader import Reader
 from restorekit.model.changes import Coverage, LogReading, Stretch
 
+MOST_TALLIES = 200_000
+"""With so many a pass ends at the next end of a file: about 150 MB."""
 _DAY_MINUTES = 24 * 60
 _SHARE = 100
 """A day with less than one of so many transactions of a file may be a session's own clock: it proves no coverage."""
@@ -98,13 +100,14 @@ class _Pass:
             table = ".".join(self.ledger.names[number])
             self.problems.append(f"{reader.path.name}: rows of {table} changed, and cannot be counted")
 
-    def reading(self, place: Place | None) -> LogReading:
+    def reading(self, place: Place | None, *, more: bool = False) -> LogReading:
         """What the pass found."""
         return LogReading(
             changes=self.ledger.changes(),
             stretches=tuple(_joined(self._stretches)),
             problems=tuple(dict.fromkeys(self.problems)),
             cursor=str(place) if place else "",
+            more=more,
         )
 
 
@@ -114,14 +117,18 @@ def scan_files(paths: Sequence[Path], start: Place | None = None, until: int | N
     `until` (seconds since the epoch) says that the last file is being written and that nothing else was committed
     before that moment; then a half event at its end is normal. Never raises for what stands in a file: what cannot
     be read is a hole and a sentence. Two passes, the second from the cursor of the first, find what one finds.
+    A pass ends after the file with which it holds many tallies; then `more` is True.
     """
     reading = _Pass(until)
     place = start
     paths, begin = _remaining(paths, start, reading)
     for path, successor in pairwise([*paths, None]):
         assert path is not None
-        place = reading.file(path, begin, events.born(successor) if successor else None)
+        born = events.born(successor) if successor else None
+        place = reading.file(path, begin, born)
         begin = None
+        if successor and reading.ledger.size >= MOST_TALLIES:
+            return reading.reading(Place(successor.name, 0, born or 0, place.until), more=True)
     return reading.reading(place)
 
 
