@@ -27,6 +27,7 @@ _ORDER = [
     "inventory",
     "find",
     "points",
+    "when",
     "peek",
     "plan",
     "restore",

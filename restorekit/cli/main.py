@@ -2,7 +2,7 @@
 
 import sys
 
-from restorekit.cli import demo, differences, records, restores, shelf  # noqa: F401 - importing registers their commands
+from restorekit.cli import demo, differences, records, restores, shelf, when  # noqa: F401 - importing registers the commands
 from restorekit.cli.run import run
 
 

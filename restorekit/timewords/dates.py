@@ -255,7 +255,7 @@ def _in_company(ts: Tokens, i: int) -> bool:
     timely = after.kind in ("date", "point", "clock", "numeric", "stamp", "number")
     timely = timely or after.has("daypart", "upto", "month")
     before = at(ts, i - 1)
-    if token.dot or timely or before.has("upto", "from", "relation") or before.text in ("-", "am", "on"):
+    if timely or before.has("upto", "from", "relation") or before.text in ("-", "am", "on"):
         return True
     return all(t.kind == "mark" for t in (*ts[:i], *ts[i + 1 :]))
 

@@ -55,9 +55,12 @@ Group = tuple[Days, ...]
 def groups(day: DaySaid | None, weekday: Weekday | None, today: date) -> list[Group]:
     """All readings; raises Impossible."""
     try:
-        return _groups(day, weekday, today)
+        found = _groups(day, weekday, today)
     except (OverflowError, ValueError) as error:
         raise Impossible("absurd") from error
+    if any(d.first.year < _OLDEST for group in found for d in group):
+        raise Impossible("absurd")
+    return found
 
 
 def _groups(day: DaySaid | None, weekday: Weekday | None, today: date) -> list[Group]:
@@ -215,7 +218,7 @@ def _checked(found: list[Group], number: int) -> list[Group]:
         ways = [d for d in group[1:3] if d.first.weekday() == number]
         nearest = first.first + timedelta((number - first.first.weekday() + 3) % 7 - 3)
         ways += [first, Days(nearest, nearest + timedelta(1), "day")]
-        checked += [(d._replace(notes=(*d.notes, "weekday"), ask=("weekday",)),) for d in ways]
+        checked += [(d._replace(notes=("weekday",), ask=("weekday",)),) for d in ways]
     return checked
 
 
@@ -338,7 +341,7 @@ def _lasts(day: DaySaid, first: Days, today: date) -> Iterable[Days]:
         return (_one(nearest, *first.notes, ask=("weekday",) if nearest > today else ()),)
     if isinstance(day, Dated) and day.year is None and day.year_shift is None and day.month is not None:
         dates = (_day_or_none(y, day.month, day.day) for y in (first.first.year, first.first.year + 1))
-        return tuple(_one(d, "year") for d in dates if d is not None and d > first.first)[:1]
+        return tuple(_one(d, "year") for d in dates if d is not None and 0 < (d - first.first).days <= OLD_DAYS)[:1]
     if isinstance(day, Dated) and day.month is None:
         found = _day_or_none(first.first.year, first.first.month, day.day)
         return (_one(found, "month"),) if found is not None and found > first.first else ()

@@ -38,8 +38,6 @@ def search(ts: Tokens, all_runs: list[Run], clause_of: list[int]) -> Search:
         word = _misspelled(ts, run, taken)
         if word is not None:
             typo = typo or word
-        elif any(i not in taken and _timely(at(ts, i)) for i in _neighbours(ts, run)):
-            partly = True
         elif _incomplete(ts, run, taken):
             partly = True
         else:
@@ -86,7 +84,7 @@ def _incomplete(ts: Tokens, run: Run, taken: set[int]) -> bool:
     before, after = _neighbours(ts, run)
     if at(ts, before).has("denial") and before not in taken:
         return True
-    return any(i not in taken and _dangling(ts, i) for i in (before, after))
+    return any(i not in taken and (_dangling(ts, i) or _timely(at(ts, i))) for i in (before, after))
 
 
 def _dangling(ts: Tokens, i: int) -> bool:
@@ -94,7 +92,7 @@ def _dangling(ts: Tokens, i: int) -> bool:
     if token.kind in ("number", "decimal", "point", "numeric", "date", "clock", "stamp"):
         return not (unknown(after) and after.kind == "word" and token.kind == "number")
     if token.has("part", "unit", "part_of", "ago", "halb", "viertel") and len(token.text) > 1:
-        return token.text not in ("back", "her", "minute", "second", "time")
+        return token.text not in ("back", "her", "zurueck", "minute", "second", "time")
     if token.has("weekday", "shift", "month"):
         return len(token.text) > 4
     number = token.value("number")

@@ -134,7 +134,7 @@ VAGUE = {
 }
 FILLERS = (
     "um am an im in auf der die das den dem des von vom zu zum zur es war also wohl noch schon mal genau "
-    "jahr uhrzeit zeit sowas einschließlich "
+    "jahr uhrzeit zeit so sowas einschließlich "
     "inklusive"
 )
 EVENTS = (

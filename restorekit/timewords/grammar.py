@@ -97,7 +97,7 @@ def derive(ts: Tokens, start: int) -> Run | None:
 
 
 def _steps(ts: Tokens, state: _State, start: int) -> Iterator[_State]:
-    places = {state.i} if state.i == start else {state.i, skip(ts, state.i)}
+    places = {state.i} if state.i == start else set(range(state.i, skip(ts, state.i) + 1))
     places |= {skip(ts, k + 1) for k in tuple(places) if k != start and at(ts, k).text == "-"}
     for place in places:
         for rule in RULES:

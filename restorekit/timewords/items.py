@@ -40,6 +40,7 @@ AFTERWARDS = frozenset({"herum", "rum"})
 """`um den 17.01. herum`: relations that stand last."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _SPAN_DAYS = {"day": 1, "week": 7, "weekend": 7, "month": 30, "year": 365}
+_CONJUNCTIONS = frozenset({"bevor", "ehe", "nachdem", "seitdem", "before", "after", "since"})
 _DAMAGE_STEMS = (
     "geloesch",
     "delet",
@@ -117,6 +118,13 @@ def _ago(ts: Tokens, i: int) -> Iterator[Item]:
     yield _long_ago(found[0])._replace(related=related), end
 
 
+def _ahead(ts: Tokens, i: int) -> Iterator[Item]:
+    """`in 3 Tagen`: understood, to be refused."""
+    found = duration(ts, i + 1) if at(ts, i).text == "in" else None
+    if found is not None and not found[0][0].few:
+        yield _long_ago(tuple(q._replace(amount=-q.amount) for q in found[0])), found[1]
+
+
 def _long_ago(parts: tuple[Quantity, ...]) -> Frame:
     first, few = parts[0], any(q.few for q in parts)
     if all(q.unit in _SECONDS for q in parts):
@@ -178,10 +186,10 @@ def _event(ts: Tokens, i: int) -> Iterator[Item]:
     if at(ts, k).has("event"):
         yield Frame(event=Event(relation, known=True)), k + 1
         return
-    for j in range(deed, min(deed + 8, len(ts))):
-        if at(ts, j).text.startswith(_DAMAGE_STEMS) or "geloesch" in at(ts, j).text:
-            yield Frame(event=Event(relation, known=True)), j + 1
-            return
+    done = _deed(ts, deed) if at(ts, i + shortly).text in _CONJUNCTIONS else None
+    if done is not None:
+        yield Frame(event=Event(relation, known=True)), done
+        return
     determined = k > deed or deed > i + 1 + shortly
     if (
         determined
@@ -191,6 +199,16 @@ def _event(ts: Tokens, i: int) -> Iterator[Item]:
         and at(ts, k).text not in ("i", "ich", "wir", "we")
     ):
         yield Frame(event=Event(relation, known=False)), k + 1
+
+
+def _deed(ts: Tokens, i: int) -> int | None:
+    """Where `I deleted the table` says what was done; None if a time comes first."""
+    for j in range(i, min(i + 8, len(ts))):
+        if at(ts, j).kind != "word" or at(ts, j).has("unit", "shift", "weekday", "daypart", "uhr"):
+            return None
+        if at(ts, j).text.startswith(_DAMAGE_STEMS):
+            return j + 1
+    return None
 
 
 def _other(ts: Tokens, i: int) -> Iterator[Item]:
@@ -300,6 +318,7 @@ RULES = (
     _clock_range,
     _night_to,
     _ago,
+    _ahead,
     _recent,
     _day,
     _clock,

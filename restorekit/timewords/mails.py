@@ -54,13 +54,18 @@ _CHANGE = (
     "aktualisier",
     "change",
     "edit",
+    "edits",
+    "edited",
     "modif",
     "work",
+    "worked",
+    "working",
     "saved",
     "save",
     "entry",
     "entries",
     "post",
+    "posts",
     "updated",
     "order",
     "stand",
@@ -84,6 +89,7 @@ _DAMAGE = (
     "delet",
     "dropp",
     "drop",
+    "drops",
     "truncat",
     "shredd",
     "broke",
@@ -107,6 +113,8 @@ _DAMAGE = (
     "entfernt",
     "removed",
     "leer",
+    "leere",
+    "geleer",
     "gone",
 )
 _STATE = (
@@ -150,7 +158,9 @@ _LOSS = (
     "verlor",
     "verlier",
     "verlust",
-    "fehl",
+    "fehlen",
+    "fehlt",
+    "fehle",
     "lost",
     "lose",
     "losing",
@@ -234,7 +244,7 @@ def _new_sentence(ts: Tokens, i: int, text: str) -> bool:
 
 def _near(ts: Tokens, where: Sequence[int], stems: tuple[str, ...], place: int) -> int | None:
     """How far the nearest word with one of these stems is."""
-    return min((abs(i - place) for i in where if ts[i].kind == "word" and ts[i].text.startswith(stems)), default=None)
+    return min((abs(i - place) for i in where if _is_one(ts[i], stems)), default=None)
 
 
 def meaning(ts: Tokens, where: Sequence[int], start: int, end: int) -> tuple[Meaning, bool]:
@@ -267,4 +277,9 @@ def tolerance(ts: Tokens, sentence_of: Sequence[int]) -> tuple[timedelta | None,
 
 
 def _says(ts: Sequence[Token], stems: tuple[str, ...]) -> bool:
-    return any(t.kind == "word" and t.text.startswith(stems) for t in ts)
+    return any(_is_one(t, stems) for t in ts)
+
+
+def _is_one(token: Token, stems: tuple[str, ...]) -> bool:
+    """Short stems are whole words: `weg` is not `wegen`."""
+    return token.kind == "word" and any(token.text == s or (len(s) > 4 and token.text.startswith(s)) for s in stems)

@@ -75,6 +75,8 @@ def number(ts: Tokens, i: int) -> tuple[float, int] | None:
         return token.number, i + 1
     if token.kind in ("decimal", "point"):
         return float(token.text.replace(",", ".")), i + 1
+    if token.kind == "junk" and token.text.isdecimal():
+        return float(token.text[:12]), i + 1
     value = token.value("number")
     if value is None:
         return None

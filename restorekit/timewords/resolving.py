@@ -109,8 +109,8 @@ def _meant(frames: Iterable[Frame], context: Context) -> Outcome:
     found, impossible = _all_readings(said, context)
     past = tuple(r for r in found if not r.future)
     if event is not None:
-        weak = not event.known and not past
-        return Outcome("event", past[:_MOST], "unknown", weak, (), relation=event.relation)
+        # An event without a time only says what happened; where a time stands elsewhere, that one counts.
+        return Outcome("event", past[:_MOST], "unknown", not past, (), relation=event.relation)
     if past:
         unique = len(past) == 1 and not past[0].ask
         return Outcome(
@@ -175,7 +175,7 @@ def _chosen(base: Resolution, outcomes: list[Outcome], missed: Search, locale: L
 
 def _nothing(base: Resolution, missed: Search, locale: Locale) -> Resolution:
     if missed.typo is not None:
-        question = sentences.text("question_typo", locale, word=missed.typo[0], suggestion=missed.typo[1])
+        question = sentences.text("question_typo", locale, word=missed.typo[0], suggestion=missed.typo[1].capitalize())
         return base.model_copy(update={"question": question})
     return _asked(base, "question_partly" if missed.partly else "question_none", locale)
 
@@ -241,13 +241,13 @@ def _reason(ranked: Sequence[Reading]) -> str:
 
 def _assumption(code: Code, reading: Reading, tz: str, locale: Locale) -> Assumption:
     begin = local(reading.start or reading.end, tz)
-    return Assumption(code=code, text=sentences.text(code, locale, day=f"{begin.day}.", year=begin.year))
+    return Assumption(code=code, text=sentences.text(code, locale, day=begin.day, year=begin.year))
 
 
 def _candidate(reading: Reading, base: Resolution, locale: Locale) -> Candidate:
     codes = dict.fromkeys((*((reading.order,) if reading.order else ()), *reading.notes))
     begin = local(reading.start or reading.end, base.tz)
-    why = " ".join(sentences.text(c, locale, day=f"{begin.day}.", year=begin.year) for c in codes)
+    why = " ".join(sentences.text(c, locale, day=begin.day, year=begin.year) for c in codes)
     return Candidate(
         start=local(reading.start, base.tz) if reading.start is not None else None,
         end=local(reading.end, base.tz),

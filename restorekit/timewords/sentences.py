@@ -5,8 +5,8 @@ from typing import Literal
 Locale = Literal["de", "en"]
 
 _DE = {
-    "year": "Jahr nicht angegeben: ich nehme das letzte Mal.",
-    "month": "Monat nicht angegeben: ich nehme den letzten {day}.",
+    "year": "Jahr nicht angegeben: ich nehme das letzte Mal ({year}).",
+    "month": "Monat nicht angegeben: ich nehme den letzten {day}. eines Monats.",
     "order": "Tag und Monat (oder Uhrzeit) sind so nicht eindeutig.",
     "ampm": "Vormittag oder Abend nicht angegeben.",
     "dst": "Die Uhren wurden umgestellt: Diese Uhrzeit gab es zweimal oder gar nicht.",
@@ -55,14 +55,16 @@ _DE = {
     "position": "Eine Stelle im Protokoll der Datenbank, kein Zeitpunkt.",
     "whole_day": "ganzer Tag",
     "until": "bis",
+    "through": "bis einschließlich",
+    "today": "heute",
     "before": "vor",
     "from": "von",
     "ago": "vor {age}",
     "just_now": "gerade eben",
 }
 _EN = {
-    "year": "Year not given: I took the most recent one.",
-    "month": "Month not given: I took the most recent {day}.",
+    "year": "Year not given: I took the most recent one ({year}).",
+    "month": "Month not given: I took the most recent day {day} of a month.",
     "order": "The order of day and month (or a time) is not clear.",
     "ampm": "Morning or evening was not said.",
     "dst": "The clocks changed: that time existed twice, or not at all.",
@@ -111,6 +113,8 @@ _EN = {
     "position": "A position in the database's log, not a time.",
     "whole_day": "whole day",
     "until": "until",
+    "through": "through",
+    "today": "today",
     "before": "before",
     "from": "from",
     "ago": "{age} ago",
@@ -120,36 +124,6 @@ _TEXTS = {"de": _DE, "en": _EN}
 _WEEKDAYS = {
     "de": ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"],
     "en": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-}
-_MONTHS = {
-    "de": [
-        "Januar",
-        "Februar",
-        "März",
-        "April",
-        "Mai",
-        "Juni",
-        "Juli",
-        "August",
-        "September",
-        "Oktober",
-        "November",
-        "Dezember",
-    ],
-    "en": [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ],
 }
 _UNITS = {
     "de": (("Minute", "Minuten"), ("Stunde", "Stunden"), ("Tag", "Tagen"), ("Jahr", "Jahren")),
@@ -167,19 +141,13 @@ def weekday(number: int, locale: Locale) -> str:
     return _WEEKDAYS[locale][number]
 
 
-def month(number: int, locale: Locale) -> str:
-    """January is 1."""
-    return _MONTHS[locale][number - 1]
-
-
 def age(seconds: float, locale: Locale) -> str:
     """`vor 5 Tagen`, `5 days ago`."""
-    for size, limit, names in zip(
-        (60, 3600, 86400, 31_557_600), (7200, 172_800, 63_115_200, float("inf")), _UNITS[locale], strict=True
-    ):
+    limits = (7200, 172_800, 63_115_200, float("inf"))
+    for size, limit, names in zip((60, 3600, 86400, 31_557_600), limits, _UNITS[locale], strict=True):
         if seconds < limit:
             count = int(seconds // size)
-            if count == 0:
+            if count <= 0:
                 return text("just_now", locale)
             return text("ago", locale, age=f"{count} {names[0] if count == 1 else names[1]}")
     raise AssertionError

@@ -167,6 +167,7 @@ def _joined(found: list[Token], token: Token) -> list[Token]:
             found[-1] = last._replace(dot=True, end=token.end, suffix=token.kind == "suffix")
             return found
     if token.kind == "word":
-        token = token._replace(meanings=words().get(token.text, ()))
+        text = token.text if token.text in words() else token.text.removesuffix("'s")
+        token = token._replace(text=text, meanings=words().get(text, ()))
     found.append(token)
     return found
