@@ -21,6 +21,7 @@ SOMEWHERE = -2
 
 LEVELS = 8
 LABEL_WIDTH = 16
+LEAST_WIDTH = 40
 MOST_ROWS = 12
 
 _KNOWN = 0.9
@@ -37,7 +38,7 @@ class Point(NamedTuple):
 
 
 class View(NamedTuple):
-    """What to look at: [since, until), how many characters wide, whose clock, which language."""
+    """What to look at: [since, until), whose clock, how many characters wide (40 or more), which language."""
 
     since: datetime
     until: datetime
@@ -64,6 +65,7 @@ class Heat(Value):
     until: Moment
     zone: str
     locale: words.Locale
+    width: int
     step: str
     cells: tuple[Cell, ...]
     rows: tuple[Row, ...]
@@ -81,7 +83,7 @@ def heat(
     """The picture of [since, until); levels are logarithms of rows (of statements where nobody counted rows)."""
     locale = words.locale_of(view.locale)
     view = view._replace(until=max(view.until, view.since + timedelta(hours=1)))
-    columns, step = axis.cells(view.since, view.until, max(8, view.width - LABEL_WIDTH - 1), view.zone)
+    columns, step = axis.cells(view.since, view.until, max(LEAST_WIDTH, view.width) - LABEL_WIDTH - 1, view.zone)
     grid = _Grid(columns, history.stretches, view)
     amounts = _amounts(grid, tallies, blows)
     routine = sorted(table for table in amounts if table in history.routine)
@@ -96,6 +98,7 @@ def heat(
         until=view.until.astimezone(view.zone),
         zone=str(view.zone),
         locale=locale,
+        width=max(LEAST_WIDTH, view.width),
         step=step,
         cells=columns,
         rows=tuple(rows),

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable
+from unicodedata import combining, east_asian_width
 
 from restorekit.model.changes import Episode
 from restorekit.timeline import axis, words
@@ -10,21 +11,19 @@ from restorekit.timeline.heatmap import HOLE, LABEL_WIDTH, SOMEWHERE, Heat, Row
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SIGNS = {"accident": "✖", "serious": "●", "minor": ".", "accident?": "✗", "serious?": "○", "minor?": ".", "": " "}
 _LATEST = 5
-_LEAST_WIDTH = 40
 
 
-def render_heat(heat: Heat, width: int = 80) -> list[str]:
-    """Lines of at most `width` columns (the width the view was made for): axis, rows, marks, points, and a list."""
+def render_heat(heat: Heat) -> list[str]:
+    """Lines of at most the view's width: axis, rows, marks, points, and a list of the same in words."""
     rows = [*heat.rows, *([heat.routine] if heat.routine else [])]
-    width = max(_LEAST_WIDTH, width)
-    lines = [_heading(heat), *_axis(heat), *(_row(row) for row in rows)]
+    lines = [*_wrapped([_heading(heat)], heat.width), *_axis(heat), *(_row(row) for row in rows)]
     lines.append(_line(words.text(heat.locale, "marks"), "".join(_SIGNS[mark] for mark in heat.marks)))
     lines += _points(heat)
-    lines += ["", *_wrapped(_legend(heat, rows), width)]
+    lines += ["", *_wrapped(_legend(heat, rows), heat.width)]
     if heat.folded:
         names = words.listed(heat.locale, heat.folded, 8)
-        lines += _wrapped([f"{words.text(heat.locale, 'routine')}: {names}"], width)
-    return [line.rstrip() for line in [*lines, "", *_list(heat, width)]]
+        lines += _wrapped([f"{words.text(heat.locale, 'routine')}: {names}"], heat.width)
+    return [line.rstrip() for line in [*lines, "", *_list(heat)]]
 
 
 def _heading(heat: Heat) -> str:
@@ -50,8 +49,15 @@ def _row(row: Row) -> str:
 
 
 def _line(label: str, cells: str) -> str:
-    short = label if len(label) <= LABEL_WIDTH else f"{label[: LABEL_WIDTH - 1]}…"
-    return f"{short:<{LABEL_WIDTH}} {cells}"
+    """A label, cut or filled up to its width; letters of some scripts are two columns wide."""
+    short = label
+    while _columns(short) > LABEL_WIDTH:
+        short = f"{short.removesuffix('…')[:-1]}…"
+    return f"{short}{' ' * (LABEL_WIDTH - _columns(short))} {cells}"
+
+
+def _columns(text: str) -> int:
+    return sum(0 if combining(letter) else 1 + (east_asian_width(letter) in "WF") for letter in text)
 
 
 def _points(heat: Heat) -> list[str]:
@@ -78,14 +84,14 @@ def _legend(heat: Heat, rows: Iterable[Row]) -> list[str]:
     return [text] if text else []
 
 
-def _list(heat: Heat, width: int) -> list[str]:
+def _list(heat: Heat) -> list[str]:
     """The same in words: latest larger changes, the accident, and what to be careful about."""
     history, locale = heat.history, heat.locale
     larger = [e for e in history.episodes if e.kind != "minor" and e != history.accident][-_LATEST:]
     lines: list[str] = []
     if larger:
         lines.append(words.text(locale, "latest", n=len(larger)))
-        lines += [line for episode in reversed(larger) for line in _said(episode, heat, width)]
+        lines += [line for episode in reversed(larger) for line in _said(episode, heat)]
     elif history.restless:
         lines.append(words.text(locale, "restless"))
         lines += [
@@ -95,13 +101,13 @@ def _list(heat: Heat, width: int) -> list[str]:
         lines.append(words.text(locale, "nothing"))
     if history.accident is not None:
         when = words.span(locale, history.accident.start, history.accident.end)
-        lines += _wrapped([f"✖ {words.text(locale, 'accident_at', when=when, why=history.accident.why)}"], width)
-    return [*lines, *_wrapped([history.caution], width)]
+        lines += _wrapped([f"✖ {words.text(locale, 'accident_at', when=when, why=history.accident.why)}"], heat.width)
+    return [*lines, *_wrapped([history.caution], heat.width)]
 
 
-def _said(episode: Episode, heat: Heat, width: int) -> list[str]:
+def _said(episode: Episode, heat: Heat) -> list[str]:
     when = words.span(heat.locale, episode.start, episode.end)
-    return _wrapped([f"{_SIGNS[episode.kind]} {when}  {episode.why}"], width)
+    return _wrapped([f"{_SIGNS[episode.kind]} {when}  {episode.why}"], heat.width)
 
 
 def _wrapped(paragraphs: Iterable[str], width: int) -> list[str]:

@@ -1,5 +1,6 @@
 """The heat view: columns as long as they were, holes that do not look like silence, and 80 columns of plain text."""
 
+import json
 import re
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -89,7 +90,7 @@ def test_a_change_between_two_states_is_somewhere() -> None:
     assert set(posts.levels) == {0, SOMEWHERE}
     assert "serious?" in picture.marks
     assert "serious" not in picture.marks
-    text = "\n".join(render_heat(picture, 200))
+    text = "\n".join(render_heat(picture))
     assert "○ serious, somewhere in here" in text
     assert "~ changed, somewhere in here" in text
 
@@ -138,6 +139,20 @@ def test_names_that_would_drive_the_terminal() -> None:
     life.edits("2009-01-15T11:00", "2009-01-15T11:20", tables=("\x1b]0;x\x07\n" + "y" * 90,))
     lines = render_heat(heat(life.history(), life.tallies, (), (), View(life.since, life.until, BERLIN)))
     assert all(line.isprintable() and len(line) <= 80 for line in lines)
+
+
+def test_wide_letters_and_long_zones_keep_the_columns() -> None:
+    life = Life("2009-01-08T00:00", "2009-01-22T00:00")
+    life.edits("2009-01-15T11:00", "2009-01-15T11:20", tables=("商品の在庫と価格の表", "products"))
+    zone = ZoneInfo("America/Argentina/ComodRivadavia")
+    lines = render_heat(heat(life.history(), life.tallies, (), (), View(life.since, life.until, zone)))
+    assert all(len(line) <= 80 for line in lines)
+    assert row(lines, "商品の在庫と価…").index("█") + 7 == row(lines, "products").index("█")
+
+
+def test_it_is_json_too() -> None:
+    said = json.loads(story().model_dump_json())
+    assert len(said["cells"]) == len(said["marks"]) == len(said["rows"][0]["levels"])
 
 
 @pytest.mark.parametrize("hours", [0, 1, 7, 30, 24 * 3, 24 * 40, 24 * 400, 24 * 4000])

@@ -50,7 +50,7 @@ def scored(profiles: Iterable[str], seeds: Iterable[int], days: int = 14, kinds:
     return score
 
 
-@pytest.mark.parametrize("profile", ["blog", "quiet"])
+@pytest.mark.parametrize("profile", PROFILES)
 def test_a_site(profile: str) -> None:
     score = scored((profile,), (100,))
     assert score.accidents_found == score.accidents == len(ACCIDENTS) - 1
