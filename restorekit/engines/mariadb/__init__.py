@@ -178,5 +178,4 @@ class MariaDB:
 PROVIDER = MariaDB
 
 _conforms: type[ports.Engine] = MariaDB
-_chronicles: type[ports.Chronicling] = MariaDB
-"""The type checker compares every method with the ports."""
+"""The type checker compares every method with the port."""

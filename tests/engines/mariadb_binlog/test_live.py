@@ -81,6 +81,15 @@ def test_quiet_time_is_known_time(fresh):
     assert (second.changes, second.problems) == ((), ())
 
 
+def test_a_sessions_clock_in_the_future_is_no_knowledge_of_the_future(fresh):
+    live = live_on(fresh)
+    fresh.script("SET TIMESTAMP=2000000000; INSERT INTO shop.t (v) VALUES (1)")
+    first = changes(live, "")
+    assert [t.start for c in first.changes for t in c.tallies] == [1999999980]
+    assert Place.parsed(first.cursor).until <= fresh.one("SELECT UNIX_TIMESTAMP()") + 1
+    assert scan_files(files(fresh)).stretches[-1].end.timestamp() <= fresh.one("SELECT UNIX_TIMESTAMP()") + 2
+
+
 def test_a_transaction_that_is_still_open_counts_when_it_is_committed(fresh):
     live = live_on(fresh)
     with fresh.connect("shop") as session, session.cursor() as cursor:

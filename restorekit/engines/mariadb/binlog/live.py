@@ -36,7 +36,7 @@ def changes(live: Live, cursor: str) -> LogReading:
         raise UsageError("this is no place in a binary log; nothing was read", hint="Begin with an empty one.")
     with reading("the list of binary logs"), live.connect() as session:
         # the clock before the list, and both before the files: nothing committed until then can be missed
-        now = int(one(session, "SELECT UNIX_TIMESTAMP()"))
+        now = int(one(session, "SELECT UNIX_TIMESTAMP()")) + 1  # the end of the second that has begun
         try:
             paths = _files(live, session)
             narrow = _narrow(session)

@@ -99,13 +99,15 @@ class Reader:
     def _window(self, at: int, size: int) -> int:
         """Read the window that begins at `at`, at least one event; where the next window begins."""
         data = os.pread(self._file, WINDOW, at)
+        if len(data) < HEADER_BYTES:
+            raise Cut(f"has become shorter than {size}")
         _, _, need, position = HEADER(data)
         if (at + need) & _POSITIONS != position:  # before memory is asked for on the word of a damaged length
             raise _damaged(at, need)
         if at + need > size:
             raise Cut(f"ends inside an event that begins at {at}")
-        if need > len(data):
-            data = os.pread(self._file, need, at)
+        if need > len(data) and len(data := os.pread(self._file, need, at)) < need:
+            raise Cut(f"has become shorter than {size}")
         self._base = at
         try:
             return at + self._events(data)

@@ -79,7 +79,8 @@ class _Pass:
         except OSError as error:
             failure = Unreadable(f"cannot be read: {error.strerror}")
         start = begin.until if begin else _earliest(reader) or self._end or successor or self._until or 0
-        known = max(reader.last + 1, start)  # the second of the last event belongs to what is known
+        # the second of the last event belongs to what is known; a session's own clock may lie in the future
+        known = max(start, min(reader.last + 1, successor or self._until or _touched(path) + 1))
         end = max(known, successor or self._until or known)
         in_flight = isinstance(failure, Cut) and successor is None and self._until is not None
         whole = failure is None or in_flight
@@ -87,7 +88,7 @@ class _Pass:
             self._known(reader, start, end if whole else known)
         if not whole:
             self.hole(known, end, f"{path.name} {failure}")
-        return Place(path.name, reader.safe, reader.born, end)
+        return Place(path.name, reader.safe, reader.born, max(end, self._end))
 
     def _known(self, reader: Reader, start: int, end: int) -> None:
         coverage: Coverage = "statements" if reader.by_statement else "rows"
@@ -173,6 +174,14 @@ def _earliest(reader: Reader) -> int:
     lived = {day for day, count in days.items() if count * _SHARE >= days.total()}
     minutes = (minute * MINUTE_S for minute in reader.minutes if minute // _DAY_MINUTES in lived)
     return min([reader.born, *minutes])
+
+
+def _touched(path: Path) -> int:
+    """When the file was last written to, or later (a copy); 0 if it is gone."""
+    try:
+        return int(path.stat().st_mtime)
+    except OSError:
+        return 0
 
 
 def _joined(found: Sequence[tuple[int, int, Coverage, str]]) -> list[Stretch]:
