@@ -8,7 +8,7 @@ from restorekit.timeline.ground import moment
 
 _STEPS = (5, 10, 15, 30, 60, 120, 180, 240, 360, 480, 720)
 _DAY = 1440
-_DAY_STEPS = (1, 2, 7, 14, 28, 91, 182, 364)
+_DAY_STEPS = (1, 2, 3, 7, 14, 28, 91, 182, 364)
 
 
 class Cell(NamedTuple):

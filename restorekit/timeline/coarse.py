@@ -63,7 +63,9 @@ def hits(blows: Sequence[Blow]) -> list[Hit]:
     """Losses that are not this table's habit: at most twice before or after."""
     losses = [b for b in blows if b.kind not in DEFINITIONS]
     times = {table: sum(b.table == table for b in losses) for table in {b.table for b in losses}}
-    return [Hit(b.began_at, b.ended_at, b.table, b.kind, b.rows) for b in losses if times[b.table] <= _HABIT]
+    kept = [b for b in losses if times[b.table] <= _HABIT]
+    # Two states do not say whether rows went at once or one by one.
+    return [Hit(b.began_at, b.ended_at, b.table, "lost" if b.kind == "mass_delete" else b.kind, b.rows) for b in kept]
 
 
 def accident(span: Span, cluster: Sequence[Hit], voice: Voice) -> Episode:

@@ -9,7 +9,7 @@ from restorekit.model.changes import Episode
 from restorekit.timeline import axis, words
 from restorekit.timeline.elements import element, item
 from restorekit.timeline.elements import words as written
-from restorekit.timeline.heatmap import HOLE, SOMEWHERE, Heat, Point, Row, somewhere
+from restorekit.timeline.heatmap import HOLE, SOMEWHERE, Heat, Point, Row, sentence, somewhere
 
 WIDTH = 960
 _LEFT, _RIGHT = 204, 40
@@ -164,12 +164,7 @@ def _holes(heat: Heat, bottom: int) -> list[str]:
 
 def _episodes(heat: Heat) -> list[str]:
     inside = [e for e in heat.history.episodes if e.end >= heat.since and e.start < heat.until]
-    return [item(_sentence(e, heat), _bar(e, heat)) for e in inside]
-
-
-def _sentence(episode: Episode, heat: Heat) -> str:
-    when = words.span(heat.locale, episode.start, episode.end)
-    return words.text(heat.locale, f"{episode.kind}_at", when=when, why=episode.why)
+    return [item(sentence(e, heat), _bar(e, heat)) for e in inside]
 
 
 def _bar(episode: Episode, heat: Heat) -> str:

@@ -1,7 +1,7 @@
 """The picture of a past as a value: columns of time, a row per table, marks, points, and holes."""
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -11,7 +11,7 @@ from restorekit.model.changes import Blow, Episode, History, Stretch, Tally
 from restorekit.model.value import Moment, Value
 from restorekit.timeline import axis, words
 from restorekit.timeline.axis import Cell
-from restorekit.timeline.coarse import is_coarse
+from restorekit.timeline.coarse import is_coarse, is_coarse_blow
 from restorekit.timeline.ground import Span, covering, inside, joined, overlap
 
 HOLE = -1
@@ -118,6 +118,14 @@ def somewhere(episode: Episode, stretches: Sequence[Stretch]) -> bool:
     return overlap(span, covering(stretches, "states")) > 0 and overlap(span, logged) < _KNOWN * (span[1] - span[0])
 
 
+def sentence(episode: Episode, heat: Heat) -> str:
+    """Kind, time and reason of an episode; one between two states says its time in its reason."""
+    if somewhere(episode, heat.history.stretches):
+        return words.text(heat.locale, f"{episode.kind}_said", why=episode.why)
+    when = words.span(heat.locale, episode.start, episode.end)
+    return words.text(heat.locale, f"{episode.kind}_at", when=when, why=episode.why)
+
+
 Amounts = dict[int, float]
 """Per column; infinite for "somewhere in here"."""
 
@@ -134,13 +142,11 @@ class _Grid:
         known = joined(covering(stretches, "rows", "statements", "states"))
         self._hole = [self._is_hole(self._span(column), known) for column in range(len(columns))]
 
-    def column(self, second: int) -> int | None:
-        """Where it falls; None outside."""
-        return bisect_right(self._starts, second) - 1 if self._starts[0] <= second < self._end else None
-
     def columns(self, start: int, end: int) -> range:
-        """All that the seconds from start to end (held) touch."""
-        return range(max(0, bisect_right(self._starts, start) - 1), bisect_right(self._starts, min(end, self._end - 1)))
+        """All that [start, end) touches; empty outside."""
+        if end <= self._starts[0] or start >= self._end:
+            return range(0)
+        return range(max(0, bisect_right(self._starts, start) - 1), bisect_left(self._starts, end))
 
     def levels(self, amounts: Mapping[int, float]) -> tuple[int, ...]:
         """Logarithms against the largest of the row."""
@@ -152,8 +158,7 @@ class _Grid:
         found = [""] * len(self._starts)
         for kind in ("minor", "serious", "accident"):
             for episode in (e for e in episodes if e.kind == kind):
-                start, end = int(episode.start.timestamp()), int(episode.end.timestamp())
-                touched = self.columns(start, end) if end >= self._starts[0] else range(0)
+                touched = self.columns(int(episode.start.timestamp()), int(episode.end.timestamp()) + 1)
                 vague = len(touched) > 1 and somewhere(episode, self._stretches)
                 for column in touched:
                     found[column] = f"{kind}?" if vague else kind
@@ -184,20 +189,22 @@ def _amounts(grid: _Grid, tallies: Iterable[Tally], blows: Iterable[Blow]) -> di
     """Changed rows per table and column. A DROP or ALTER, which no tally counts, is there with at least one."""
     found: dict[str, Amounts] = defaultdict(lambda: defaultdict(float))
     for tally in tallies:
-        column = grid.column(tally.start)
-        if is_coarse(tally) and inside((tally.start, tally.end), grid.logged):
-            continue  # the log says it better
-        if is_coarse(tally):
-            touched = grid.columns(tally.start, tally.end - 1) if tally.end > 0 else range(0)
-            for one in touched:
-                found[tally.table][one] += math.inf if len(touched) > 1 else tally.rows or 1
-        elif column is not None:
-            found[tally.table][column] += max(tally.rows or 0, tally.statements, 1)
+        span = (tally.start, tally.end)
+        if not is_coarse(tally):
+            _put(found[tally.table], grid.columns(*span)[:1], max(tally.rows or 0, tally.statements, 1))
+        elif not inside(span, grid.logged):  # else the log says it better
+            _put(found[tally.table], grid.columns(*span), tally.rows or 1)
     for blow in blows:
-        column = grid.column(blow.began_at)
-        if column is not None and blow.kind not in ("mass_delete", "mass_update"):
-            found[blow.table][column] += blow.rows or 1
-    return found
+        if blow.kind not in ("mass_delete", "mass_update"):
+            span = (blow.began_at, blow.ended_at if is_coarse_blow(blow) else blow.began_at + 1)
+            _put(found[blow.table], grid.columns(*span), blow.rows or 1)
+    return {table: amounts for table, amounts in found.items() if amounts}
+
+
+def _put(amounts: Amounts, columns: range, amount: float) -> None:
+    """All of it in one column; in several it is somewhere."""
+    for column in columns:
+        amounts[column] += math.inf if len(columns) > 1 else amount
 
 
 def _added(several: Iterable[Mapping[int, float]]) -> Amounts:

@@ -6,7 +6,7 @@ from unicodedata import combining, east_asian_width
 
 from restorekit.model.changes import Episode
 from restorekit.timeline import axis, words
-from restorekit.timeline.heatmap import HOLE, LABEL_WIDTH, SOMEWHERE, Heat, Row
+from restorekit.timeline.heatmap import HOLE, LABEL_WIDTH, SOMEWHERE, Heat, Row, sentence, somewhere
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _SIGNS = {"accident": "✖", "serious": "●", "minor": ".", "accident?": "✗", "serious?": "○", "minor?": ".", "": " "}
@@ -100,14 +100,18 @@ def _list(heat: Heat) -> list[str]:
     elif history.accident is None:
         lines.append(words.text(locale, "nothing"))
     if history.accident is not None:
-        when = words.span(locale, history.accident.start, history.accident.end)
-        lines += _wrapped([f"✖ {words.text(locale, 'accident_at', when=when, why=history.accident.why)}"], heat.width)
+        lines += _wrapped([f"{_sign(history.accident, heat)} {sentence(history.accident, heat)}"], heat.width)
     return [*lines, *_wrapped([history.caution], heat.width)]
 
 
 def _said(episode: Episode, heat: Heat) -> list[str]:
-    when = words.span(heat.locale, episode.start, episode.end)
-    return _wrapped([f"{_SIGNS[episode.kind]} {when}  {episode.why}"], heat.width)
+    vague = somewhere(episode, heat.history.stretches)
+    when = "" if vague else f"{words.span(heat.locale, episode.start, episode.end)}  "
+    return _wrapped([f"{_sign(episode, heat)} {when}{episode.why}"], heat.width)
+
+
+def _sign(episode: Episode, heat: Heat) -> str:
+    return _SIGNS[f"{episode.kind}?" if somewhere(episode, heat.history.stretches) else episode.kind]
 
 
 def _wrapped(paragraphs: Iterable[str], width: int) -> list[str]:

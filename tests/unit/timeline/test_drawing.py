@@ -110,3 +110,4 @@ def test_what_is_only_between_two_states_is_dashed() -> None:
     dashed = [e for e in root.iter() if "stroke-dasharray" in e.attrib]
     assert {e.tag for e in dashed} == {f"{SVG}rect", f"{SVG}path"}
     assert any("changed some time between" in entry for entry in items(root))
+    assert any(entry.startswith("Accident: Some time between Mon 2009-01-19 02:00 and Tue") for entry in items(root))

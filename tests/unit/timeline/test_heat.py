@@ -83,15 +83,20 @@ def test_without_any_coverage_all_is_unknown() -> None:
 def test_a_change_between_two_states_is_somewhere() -> None:
     nights = Nights()
     nights.differs(16, "wp_posts")
+    nights.lost(18, "shop_products", "drop_table", 76)
     found = nights.history()
     view = View(nights.first, nights.first + timedelta(days=20), BERLIN, 200)
     picture = heat(found, nights.tallies, nights.blows, (), view)
     posts = next(r for r in picture.rows if r.label == "wp_posts")
     assert set(posts.levels) == {0, SOMEWHERE}
+    products = next(r for r in picture.rows if r.label == "shop_products")
+    assert products.levels.count(SOMEWHERE) > 1
+    assert set(products.levels) == {0, SOMEWHERE}
     assert "serious?" in picture.marks
     assert "serious" not in picture.marks
     text = "\n".join(render_heat(picture))
     assert "○ serious, somewhere in here" in text
+    assert "○ Some time between Sat 2009-01-17 02:00 and Sun 2009-01-18 02:00: wp_posts:" in text
     assert "~ changed, somewhere in here" in text
 
 

@@ -41,7 +41,7 @@ def test_a_loss_between_two_states_is_an_accident_and_bounds_the_serious_change(
     assert found.accident is not None
     assert (found.accident.start, found.accident.end) == (clock("2009-01-19T02:00"), clock("2009-01-20T02:00"))
     assert found.accident.tables == {
-        "wp_posts": "919 Zeilen auf einmal gelöscht",
+        "wp_posts": "919 Zeilen verschwunden",
         "shop_products": "Tabelle gelöscht (76 Zeilen)",
     }
     assert found.accident.why.startswith("Irgendwann zwischen Mo 2009-01-19 02:00 und Di 2009-01-20 02:00: wp_posts")
