@@ -1,5 +1,8 @@
 """What destroyed much at once, where it begins, and who said so: never with a customer's value in it."""
 
+import random
+import time
+
 import pytest
 from servers.binlog import blows, counts, rotated
 
@@ -120,8 +123,8 @@ def test_statements_without_rows_are_marked_unknown(server, tmp_path):
         "UPDATE p SET c='\\' WHERE' WHERE id = 5; DELETE FROM p WHERE 1; UPDATE p a JOIN p b SET a.c=1;"
         "SET TIMESTAMP=1232614393; REPLACE INTO p VALUES (2,'');"
         f"LOAD DATA LOCAL INFILE '{tmp_path / 'in'}' INTO TABLE p (id);"
-        "SET TIMESTAMP=1232614453; CREATE FUNCTION f() RETURNS INT RETURN RELEASE_LOCK('a');"
-        "DELETE FROM p LIMIT 1; DELETE p FROM p JOIN p b; DELETE FROM p;"
+        "SET TIMESTAMP=1232614453; SET STATEMENT max_statement_time=9 FOR DELETE FROM p LIMIT 1;"
+        "ANALYZE DELETE FROM p WHERE id=7; DELETE p FROM p JOIN p b; DELETE FROM p;"
     )
     reading = scan_files([path])
     (changes,) = reading.changes
@@ -133,7 +136,7 @@ def test_statements_without_rows_are_marked_unknown(server, tmp_path):
         (0, "p", "D"): (None, 1),
         (0, "", "U"): (None, 1),
         (60, "p", "I"): (None, 2),
-        (120, "p", "D"): (None, 2),
+        (120, "p", "D"): (None, 3),
         (120, "", "D"): (None, 1),
     }
     masses = [(b.kind, b.table, b.digest) for b in changes.blows if b.kind.startswith("mass")]
@@ -206,6 +209,9 @@ def test_compressed_statements_are_read(server):
         ("CREATE UNIQUE INDEX i USING BTREE ON x.t (a)", [("x", "t", "other_ddl")]),
         ("RENAME TABLE a TO x.b, c TO e", [(*n, "rename") for n in (("d", "a"), ("x", "b"), ("d", "c"), ("d", "e"))]),
         ("GRANT ALL ON *.* TO x", []),
+        ("SET sql_mode = ''", []),
+        ("ANALYZE TABLE t", []),
+        ("SET STATEMENT lock_wait_timeout=1 FOR DROP TABLE x.t", [("x", "t", "drop_table")]),
         ("CREATE USER x IDENTIFIED BY 'DROP TABLE a'", []),
         ("DROP USER view", []),
         ("TRUNCATE TABLE `a b`", [("d", "a b", "truncate")]),
@@ -235,6 +241,11 @@ def test_definitions(text, expected):
         ("DELETE x.t FROM x.t JOIN u", Deed("x", "", "D")),
         ("DELETE FROM t.* USING t JOIN u", Deed("d", "", "D")),
         ("SELECT `d`.`f`()", Deed("d", "", "?")),
+        ("SET STATEMENT max_statement_time=9 FOR DELETE FROM x.t", Deed("x", "t", "D", "mass_delete")),
+        ("ANALYZE FORMAT=JSON DELETE FROM t WHERE a", Deed("d", "t", "D")),
+        ("/*" + "x" * 9999 + "*/ UPDATE t SET a = 1", Deed("d", "t", "U", "mass_update")),
+        ("UPDATE t SET a = 1 WHERE 1 " + " " * 99999 + "AND b", Deed("d", "t", "U")),
+        ("UPDATE t SET a = '" + "x" * 99999 + "'", Deed("d", "t", "U")),
         ("NEWVERB t", Deed("d", "", "?")),
     ],
 )
@@ -261,6 +272,53 @@ CANARIES = [
     "SELECT _utf8'canary', N'canary', x'63616e617279', 0x63616e617279",
     "SELECT `a'b`, 'canary', `c'd`",
 ]
+
+
+PIECES = [
+    *(
+        "'",
+        '"',
+        "`",
+        "\\",
+        "/*",
+        "*/",
+        "/*!50000 ",
+        "--",
+        "-- ",
+        "#",
+        "\n",
+        ";",
+        ".",
+        ",",
+        "(",
+        ")",
+        "=",
+        "1",
+        "0x",
+        "\xff",
+    ),
+    *(" UPDATE ", " DELETE ", " FROM ", " SET ", " WHERE ", " TABLE ", " DROP ", " ALTER ", " RENAME ", " TO ", " t "),
+]
+
+
+def test_no_text_is_too_strange():
+    dice = random.Random(11)
+    for _ in range(3000):
+        text = "".join(dice.choices(PIECES, k=dice.randrange(1, 30))).encode("latin-1")
+        mode = Mode(dice.choice((None, True, False)), dice.random() < 0.5)
+        assert isinstance(deeds(text, "d", mode), list)
+        assert len(digest(text, mode)) <= 500
+
+
+@pytest.mark.parametrize("piece", [p.encode("latin-1") for p in PIECES])
+def test_no_text_takes_long(piece):
+    """A minute of somebody else's history must not cost an hour of ours."""
+    for verb in (b"UPDATE t SET a=1 WHERE 1 ", b"DROP TABLE ", b"ALTER TABLE t "):
+        text = verb + piece * (20000 // len(piece))
+        began = time.process_time()
+        deeds(text, "d", Mode(escapes=True))
+        digest(text)
+        assert time.process_time() - began < 1
 
 
 MODES = [

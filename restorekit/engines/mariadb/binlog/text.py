@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _LONGEST = 500
+_MOST_PIECES = 4000
+"""Enough for that length even where a long list of values becomes `?, …`."""
 _NAME = rb"`(?:[^`]++|``)*+`"
 _COMMENT = rb"--(?=[\x00-\x20]|\Z)[^\n]*+|#[^\n]*+|/\*(?!M?!).*?\*/"
 _NUMBER = rb"(?:0[xX][0-9a-fA-F]++|[0-9][\w$\x80-\xff]*+(?:\.[0-9]\w*+)?+)"
@@ -109,4 +111,6 @@ def digest(text: bytes, mode: Mode = _UNKNOWN) -> str:
             out.append(f"`{token.text}`" if token.kind == "name" else token.text)
         elif out and out[-1] != " ":
             out.append(" ")
+        if len(out) > _MOST_PIECES:
+            break
     return _LIST.sub("?, …", "".join(out).strip())[:_LONGEST]
