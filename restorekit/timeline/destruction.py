@@ -55,12 +55,16 @@ def placed(position: str) -> tuple[str, int]:
     return (file, int(offset)) if offset.isdecimal() else (position, 0)
 
 
-def hits(found: Iterable[Blow], blows: Sequence[Blow]) -> list[Hit]:
+def hits(found: Iterable[Blow], blows: Iterable[Blow]) -> list[Hit]:
     """Those of the unusual ones that destroyed data; `blows` are all there are."""
+    lives: dict[str, list[Blow]] = defaultdict(list)
+    for blow in blows:
+        if blow.kind in ("create", "drop_table"):
+            lives[blow.table].append(blow)
     return [
         Hit(b.began_at, max(b.began_at, b.ended_at), b.table, b.kind, b.rows, b.position)
         for b in found
-        if _destroys(b) and not _scratch(b, blows)
+        if _destroys(b) and not _scratch(b, lives[b.table])
     ]
 
 
@@ -136,12 +140,12 @@ def _destroys(blow: Blow) -> bool:
     return blow.kind not in DEFINITIONS
 
 
-def _scratch(blow: Blow, blows: Sequence[Blow]) -> bool:
+def _scratch(blow: Blow, life: Iterable[Blow]) -> bool:
     """A table dropped that was made less than a day before: somebody's scratch table, or a copy of an ALTER."""
     if blow.kind != "drop_table":
         return False
     here = _when(blow)
-    before = [b for b in blows if b.table == blow.table and b.kind in ("create", "drop_table") and _when(b) < here]
+    before = [b for b in life if _when(b) < here]
     last = max(before, key=_when, default=None)
     return last is not None and last.kind == "create" and blow.began_at - last.began_at < DAY_S
 

@@ -451,3 +451,15 @@ def test_a_fortnight_of_a_busy_site_is_judged_within_a_second() -> None:
     found = history(tallies, [], stretches, zone=BERLIN, labels=Labels(), now=clock("2009-01-22T00:00"))
     assert time.process_time() - started < 1.0
     assert len(found.routine) == 5
+
+
+def test_thousands_of_blows_are_judged_within_a_second() -> None:
+    life = fortnight()
+    for number in range(4000):
+        at = seconds("2009-01-08T00:30") + number * 293
+        life.blow(at, f"scratch_{number}", "create")
+        life.blow(at + 60, f"scratch_{number}", "drop_table")
+        life.blow(at, "queue", "mass_delete", 50 + number * number % 977)
+    started = time.process_time()
+    assert life.history().accident is None
+    assert time.process_time() - started < 1.0
