@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from restorekit.timewords.grammar import Run, merged, runs
+from restorekit.timewords.grammar import MOST_RUNS, Run, merged
 from restorekit.timewords.reading import Tokens, at, unknown
 from restorekit.timewords.tokens import Token
 from restorekit.timewords.vocabulary import suggestion
@@ -26,6 +26,7 @@ class Search(NamedTuple):
     found: tuple[Found, ...]
     typo: tuple[str, str] | None
     partly: bool
+    crowded: bool = False
 
 
 def search(ts: Tokens, all_runs: list[Run], clause_of: list[int]) -> Search:
@@ -44,7 +45,7 @@ def search(ts: Tokens, all_runs: list[Run], clause_of: list[int]) -> Search:
             kept.append(Found(run, ((run.start, run.end),)))
     if not all_runs:
         typo = next(((t.raw, s) for t in ts if unknown(t) and (s := suggestion(t.text)) and len(ts) < 8), None)
-    return Search(tuple(_together(kept, clause_of)), typo, partly)
+    return Search(tuple(_together(kept, clause_of)), typo, partly, len(all_runs) >= MOST_RUNS)
 
 
 def _neighbours(ts: Tokens, run: Run) -> tuple[int, int]:
@@ -121,6 +122,3 @@ def _pair(first: Found, second: Found, clause_of: list[int]) -> Found | None:
         return None
     frames = tuple(m for x in a.frames for y in b.frames if (m := merged(x, y)) is not None)
     return Found(Run(a.start, b.end, frames), first.pieces + second.pieces) if frames else None
-
-
-__all__ = ["Found", "Search", "runs", "search"]

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from restorekit.timewords.items import AFTERWARDS, RULES, joint, opener
+from restorekit.timewords.items import AFTERWARDS, Item, items, joint, opener
 from restorekit.timewords.reading import (
     Tokens,
     at,
     skip,
-    unknown,
 )
 from restorekit.timewords.said import (
     DayRange,
@@ -19,9 +18,11 @@ from restorekit.timewords.said import (
     Period,
     Shift,
 )
+from restorekit.timewords.tokens import Token
 from restorekit.timewords.vocabulary import phrase_starts
 
 _MOST = 64
+MOST_RUNS = 40
 _EMPTY = Frame()
 
 
@@ -81,6 +82,7 @@ def derive(ts: Tokens, start: int) -> Run | None:
     best, found = start, dict[Frame, None]()
     stack = [_State(start, _EMPTY)]
     seen: set[_State] = set()
+    at_place: dict[int, list[Item]] = {}
     while stack and len(seen) < 40 * _MOST:
         state = stack.pop()
         if state in seen:
@@ -91,26 +93,33 @@ def derive(ts: Tokens, start: int) -> Run | None:
                 best, found = state.i, {}
             if state.i == best:
                 found[state.frame] = None
-        stack.extend(_steps(ts, state, start))
+        for place in _places(ts, state.i, start):
+            if place not in at_place:
+                at_place[place] = items(ts, place)
+            stack.extend(_steps(ts, state, at_place[place]))
     frames = tuple(islice(found, _MOST))
     return Run(start, best, frames) if frames else None
 
 
-def _steps(ts: Tokens, state: _State, start: int) -> Iterator[_State]:
-    places = {state.i} if state.i == start else set(range(state.i, skip(ts, state.i) + 1))
-    places |= {skip(ts, k + 1) for k in tuple(places) if k != start and at(ts, k).text == "-"}
-    for place in places:
-        for rule in RULES:
-            for item, end in rule(ts, place):
-                # "Freitag vor dem 17.01.": what stands before the relation does not date what stands after it
-                if state.turned and (item.has_day or item.daypart):
-                    continue
-                both = merged(state.frame, item)
-                if both is not None:
-                    related = item.related is not None and not (item.has_day or item.elapsed)
-                    turned = related and (state.frame.has_day or state.frame.daypart is not None)
-                    pending = related and at(ts, end - 1).text not in AFTERWARDS
-                    yield _State(end, both, state.turned or turned, pending)
+def _places(ts: Tokens, i: int, start: int) -> set[int]:
+    """Where the next item may begin: here, or after fillers, or after a hyphen."""
+    if i == start:
+        return {i}
+    places = set(range(i, skip(ts, i) + 1))
+    return places | {skip(ts, k + 1) for k in places if at(ts, k).text == "-"}
+
+
+def _steps(ts: Tokens, state: _State, found: list[Item]) -> Iterator[_State]:
+    for item, end in found:
+        # "Freitag vor dem 17.01.": what stands before the relation does not date what stands after it
+        if state.turned and (item.has_day or item.daypart):
+            continue
+        both = merged(state.frame, item)
+        if both is not None:
+            related = item.related is not None and not (item.has_day or item.elapsed)
+            turned = related and (state.frame.has_day or state.frame.daypart is not None)
+            pending = related and at(ts, end - 1).text not in AFTERWARDS
+            yield _State(end, both, state.turned or turned, pending)
 
 
 def _says(frame: Frame) -> bool:
@@ -119,30 +128,45 @@ def _says(frame: Frame) -> bool:
 
 
 def runs(ts: Tokens) -> list[Run]:
-    """All runs of a text, from left to right, none inside another; two joined by `bis` become one."""
+    """Runs of a text from left to right, none inside another, at most MOST_RUNS; two joined by `bis` become one."""
     found: list[Run] = []
     i = 0
-    while i < len(ts):
-        hopeless = unknown(ts[i]) and ts[i].text not in phrase_starts()
-        run = None if hopeless else _joined_run(ts, i) or derive(ts, i)
+    while i < len(ts) and len(found) < MOST_RUNS:
+        run = _run(ts, i) if _can_begin(ts[i]) else None
         if run is not None:
             found.append(run)
         i = run.end if run is not None else i + 1
     return found
 
 
-def _joined_run(ts: Tokens, i: int) -> Run | None:
-    """`von gestern Abend bis heute früh`: two moments and the words that make one interval of them."""
+def _can_begin(token: Token) -> bool:
+    if token.kind == "word":
+        return any(m.kind not in _NEVER_FIRST for m in token.meanings) or token.text in phrase_starts()
+    return token.kind != "mark"
+
+
+_NEVER_FIRST = frozenset(
+    {"filler", "decoy", "denial", "and", "to", "upto", "uhr", "ago", "meridiem", "past", "backup", "event"}
+)
+
+
+def _run(ts: Tokens, i: int) -> Run | None:
+    """`von gestern Abend bis heute früh`: two moments and the words that make one interval of them; or one moment."""
     begun, k = opener(ts, i)
-    first = derive(ts, k) if begun or not at(ts, i).has("relation", "vor") else None
-    if first is None:
-        return None
+    plain = derive(ts, i)
+    first = derive(ts, k) if begun else plain
+    if first is None or (not begun and at(ts, i).has("relation", "vor")):
+        return plain
     j = joint(ts, first.end, begun)
     last = derive(ts, j) if j is not None else None
-    if last is None:
-        return None
-    frames = [a._replace(last=b) for a in first.frames for b in last.frames if _can_open(a) and _can_open(b)]
-    return Run(i, last.end, tuple(frames[:_MOST])) if frames else None
+    frames = [a._replace(last=b) for a in first.frames for b in (last.frames if last else ()) if _both_open(a, b)]
+    if last is None or not frames or (plain is not None and plain.end >= last.end):
+        return plain
+    return Run(i, last.end, tuple(frames[:_MOST]))
+
+
+def _both_open(first: Frame, last: Frame) -> bool:
+    return _can_open(first) and _can_open(last)
 
 
 def _can_open(frame: Frame) -> bool:

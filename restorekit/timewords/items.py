@@ -1,6 +1,6 @@
 """Items: what can be read at one place, as a frame with one or two slots filled, and where it ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from restorekit.model.resolution import Relation
@@ -312,19 +312,53 @@ def _like(first: Clock, last: Clock) -> Clock:
     return first
 
 
-RULES = (
-    _stamp,
-    _day_range,
-    _clock_range,
-    _night_to,
-    _ago,
-    _ahead,
-    _recent,
-    _day,
-    _clock,
-    _daypart,
-    _event,
-    _relation,
-    _other,
-    _zone,
+_DAYS = frozenset(
+    [
+        "date",
+        "point",
+        "numeric",
+        "number",
+        "ordinal",
+        "month",
+        "shift",
+        "phrase",
+        "weekday",
+        "which",
+        "unit",
+        "part",
+        "part_of",
+        "calendar_week",
+        "feast",
+    ]
 )
+_CLOCKS = frozenset({"clock", "point", "number", "halb", "half", "viertel", "quarter", "named"})
+RULES: tuple[tuple[frozenset[str], Callable[[Tokens, int], Iterator[Item]]], ...] = (
+    (frozenset({"stamp"}), _stamp),
+    (_DAYS | {"between", "from", "stamp"}, _day_range),
+    (_CLOCKS | {"between", "from"}, _clock_range),
+    (frozenset({"daypart"}), _night_to),
+    (
+        frozenset(
+            {"vor", "relation", "number", "few", "seconds", "fortnight", "half", "quarter", "junk", "decimal", "point"}
+        ),
+        _ago,
+    ),
+    (frozenset({"filler"}), _ahead),
+    (frozenset({"which"}), _recent),
+    (_DAYS, _day),
+    (_CLOCKS, _clock),
+    (frozenset({"daypart", "which", "part", "edge"}), _daypart),
+    (frozenset({"relation", "shortly"}), _event),
+    (frozenset({"relation", "shortly", "phrase", "afterwards"}), _relation),
+    (frozenset({"vague", "latest", "which", "phrase", "most"}), _other),
+    (frozenset({"word", "mark"}), _zone),
+)
+"""Each rule with the kinds of tokens it can begin with."""
+
+
+def items(ts: Tokens, i: int) -> list[Item]:
+    """All items that begin there."""
+    if i >= len(ts):
+        return []
+    kinds = ts.kinds[i]
+    return [item for first, rule in RULES if not kinds.isdisjoint(first) for item in rule(ts, i)]

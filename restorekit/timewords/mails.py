@@ -282,4 +282,6 @@ def _says(ts: Sequence[Token], stems: tuple[str, ...]) -> bool:
 
 def _is_one(token: Token, stems: tuple[str, ...]) -> bool:
     """Short stems are whole words: `weg` is not `wegen`."""
-    return token.kind == "word" and any(token.text == s or (len(s) > 4 and token.text.startswith(s)) for s in stems)
+    if token.kind != "word" or not token.text.startswith(stems):
+        return False
+    return any(token.text == s or (len(s) > 4 and token.text.startswith(s)) for s in stems)

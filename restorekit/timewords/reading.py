@@ -1,15 +1,33 @@
 """What every rule of the grammar uses: steps over fillers, quantities, and whether a number may be a date here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from restorekit.timewords.said import Unit
 from restorekit.timewords.tokens import Token
-from restorekit.timewords.vocabulary import Meaning, phrases
+from restorekit.timewords.vocabulary import Meaning, phrase_starts, phrases
 
-Tokens = Sequence[Token]
 _LONGEST_PHRASE = 4
+_MOST_FILLERS = 6
 _MARKS = frozenset(",()[]\"'")
+
+
+class Tokens(list[Token]):
+    """Tokens of one text, with what rules ask of them again and again."""
+
+    @cached_property
+    def strangers(self) -> tuple[int, ...]:
+        """Where words stand that no vocabulary knows, or that make a number no date."""
+        return tuple(i for i, t in enumerate(self) if unknown(t) or t.has("decoy"))
+
+    @cached_property
+    def kinds(self) -> tuple[frozenset[str], ...]:
+        """For each token all that it can be."""
+        begin = phrase_starts()
+        return tuple(
+            frozenset((t.kind, *(m.kind for m in t.meanings), *(("phrase",) if t.text in begin else ()))) for t in self
+        )
 
 
 class Quantity(NamedTuple):
@@ -30,19 +48,26 @@ _NOTHING = Token("none", "", 0, 0, "")
 
 def skip(ts: Tokens, i: int) -> int:
     """The next place that is no filler: articles, prepositions without meaning, commas."""
-    while at(ts, i).has("filler") or (at(ts, i).kind == "mark" and at(ts, i).text in _MARKS):
+    end = i + _MOST_FILLERS
+    while i < end and (at(ts, i).has("filler") or (at(ts, i).kind == "mark" and at(ts, i).text in _MARKS)):
         i += 1
     return i
 
 
 def phrase(ts: Tokens, i: int) -> tuple[Meaning, int] | None:
     """The longest phrase that begins here, and where it ends."""
+    if not 0 <= i < len(ts) or "phrase" not in ts.kinds[i]:
+        return None
     for length in range(_LONGEST_PHRASE, 0, -1):
-        words = tuple(t.text + ("." if t.kind == "number" and t.dot else "") for t in ts[i : i + length])
+        words = tuple(_spelled(t) for t in ts[i : i + length])
         found = phrases().get(words) if len(words) == length else None
         if found is not None:
             return found, i + length
     return None
+
+
+def _spelled(token: Token) -> str:
+    return token.text + "." if token.kind == "number" and token.dot else token.text
 
 
 def unknown(token: Token) -> bool:
@@ -65,7 +90,7 @@ def fits_here(ts: Tokens, i: int, *, strict: bool = False) -> bool:
 
 def alone(ts: Tokens, i: int, j: int) -> bool:
     """True if nothing but known words stands around [i, j)."""
-    return not any(unknown(t) or t.has("decoy") for t in (*ts[:i], *ts[j:]))
+    return all(i <= place < j for place in ts.strangers)
 
 
 def number(ts: Tokens, i: int) -> tuple[float, int] | None:

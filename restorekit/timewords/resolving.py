@@ -20,7 +20,8 @@ from restorekit.timewords.tokens import Token, tokens
 LONGEST = 50_000
 """Characters; a longer text is not read."""
 _MOST = 3
-_MANY_TIMES = 12
+_REACH = 60
+"""How many tokens away a word still says what a moment is for."""
 _PRIORITY: dict[Meaning, int] = {"as_of": 0, "must_contain": 1, "before_damage": 2, "unknown": 3}
 _QUESTIONS: tuple[Code, ...] = (
     "dst", "tz", "order", "weekday", "ampm", "night", "midnight", "year", "month", "vague",
@@ -76,19 +77,20 @@ def local(moment: datetime, tz: str) -> datetime:
 
 
 def _read(text: str, context: Context) -> tuple[list[Outcome], Search, timedelta | None]:
-    ts = tokens(letter(text))
+    ts = Tokens(tokens(letter(text)))
     all_runs = runs(ts)
     clause_of, sentence_of = clauses(ts, text, [(r.start, r.end) for r in all_runs])
     loss, loss_at = tolerance(ts, sentence_of)
     if loss_at is not None:
         all_runs = [r for r in all_runs if r.end <= loss_at[0] or loss_at[1] <= r.start]
     found = search(ts, all_runs, clause_of)
-    outcomes = [_outcome(ts, one, clause_of, context) for one in found.found[: _MANY_TIMES + 1]]
+    outcomes = [_outcome(ts, one, clause_of, context) for one in found.found]
     return outcomes, found, loss
 
 
 def _outcome(ts: Tokens, found: Found, clause_of: Sequence[int], context: Context) -> Outcome:
-    where = [i for i, c in enumerate(clause_of) if c == clause_of[found.run.start]]
+    start, end = max(0, found.run.start - _REACH), found.run.end + _REACH
+    where = [i for i, c in enumerate(clause_of[start:end], start) if c == clause_of[found.run.start]]
     role, belief = meaning(ts, where, found.run.start, found.run.end)
     spans = tuple(_place(ts[a:b]) for a, b in found.pieces)
     outcome = _meant(found.run.frames, context)
@@ -154,7 +156,7 @@ def _all_readings(frames: Iterable[Frame], context: Context) -> tuple[list[Readi
 
 
 def _chosen(base: Resolution, outcomes: list[Outcome], missed: Search, locale: Locale) -> Resolution:
-    if len(outcomes) > _MANY_TIMES:
+    if missed.crowded:
         return _asked(base, "ask_several", locale, status="vague")
     strong = [o for o in outcomes if not o.weak] or outcomes
     timed = [o for o in strong if o.status != "future"] or strong

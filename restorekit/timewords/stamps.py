@@ -117,7 +117,7 @@ _BOUNDED: list[tuple[str, _Build, bool]] = [
     (r"\d{1,4}-\d{1,10}-(?:\d{5,}|[3-9]\d{3})(?:,\d+-\d+-\d+)*", _position, True),
     (r"0-\d{1,10}-\d{1,20}(?:,\d+-\d+-\d+)*", _position, True),
     (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:\d+(?:-\d+)?", _position, True),
-    (r"[\w-]*bin(?:log)?[\w-]*\.\d{6}(?:[: ](?:pos(?:ition)?\s)?\d+)?", _position, False),
+    (r"[\w-]{0,60}bin(?:log)?[\w-]{0,60}\.\d{6}(?:[: ](?:pos(?:ition)?\s)?\d+)?", _position, False),
 ]
 # Inside the name of a file a full stamp may touch its neighbours by - _ or a dot.
 _LOOSE: list[tuple[str, _Build, bool]] = [
@@ -138,7 +138,7 @@ def _formats() -> list[tuple[re.Pattern[str], _Build, bool]]:
 
 _FORMATS = _formats()
 _ISO_DAY = re.compile(_NOT_BEFORE + _ISO + _NOT_AFTER)
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,15}://\S+")
 _DIGIT = re.compile(r"\d")
 
 

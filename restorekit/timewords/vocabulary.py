@@ -139,6 +139,9 @@ def _clockwork(add: Any) -> None:
     add("viertelstunde", "seconds", 900)
     add("dreiviertelstunde", "seconds", 2700)
     add("fortnight", "fortnight")
+    add("spät späten später frühen", "edge")
+    add("herum rum", "afterwards")
+    add("most", "most")
     add(_DECOYS, "decoy")
     add(_DENIALS, "denial")
     add("latest newest neueste neuester neuesten neuestes aktuellste aktuellster aktuellsten jetzt now", "latest")
@@ -181,7 +184,7 @@ def phrases() -> dict[tuple[str, ...], Meaning]:
 @cache
 def phrase_starts() -> frozenset[str]:
     """First words of phrases."""
-    return frozenset(words[0] for words in phrases())
+    return frozenset(spelled[0].rstrip(".") for spelled in phrases())
 
 
 @cache
