@@ -15,6 +15,7 @@ from restorekit.engines.sqlite import (
     connect,
     contents,
     exchange,
+    history,
     inventory,
     preflight,
     sandboxes,
@@ -26,6 +27,7 @@ from restorekit.engines.sqlite.load import load
 from restorekit.engines.sqlite.places import HOLD, UNDO, Places
 from restorekit.errors import PreflightRefused, RestorekitError, SourceDamaged
 from restorekit.model.artifact import Loaded
+from restorekit.model.changes import LogReading
 from restorekit.model.contents import Contents
 from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
@@ -186,6 +188,10 @@ class SQLite:
             self.capture(where.schema_name, out, watch)
         else:
             capture.export(self._file(where), out, watch)
+
+    def changes(self, cursor: str) -> LogReading:
+        """The states of the databases whose files were touched, and the names of the others."""
+        return history.changes(self._places, cursor)
 
     def _file(self, where: Where) -> Path:
         if where.sandbox is not None:
