@@ -86,6 +86,13 @@ def test_a_cut_file_between_whole_ones_is_a_hole_up_to_the_next(trail, tmp_path)
     assert reading.cursor.startswith(copies[2].name)
 
 
+def test_a_file_that_is_gone_is_a_hole(trail, tmp_path):
+    first, last = trail[0][0], trail[2][0]
+    reading = scan_files([first, tmp_path / trail[1][0].name, last])
+    assert (rows(reading), [s.coverage for s in reading.stretches]) == (72, ["rows", "none", "rows"])
+    assert reading.problems == (f"{trail[1][0].name} cannot be read: No such file or directory",)
+
+
 def test_damage_in_the_middle_is_a_hole_up_to_the_next_file(trail, tmp_path):
     copies = [tmp_path / path.name for path, _ in trail]
     for copy, (path, _) in zip(copies, trail, strict=True):

@@ -17,7 +17,7 @@ from servers.mariadb_live import live_on
 from restorekit.engines.mariadb import MariaDB
 from restorekit.engines.mariadb.binlog import Place, changes, scan_files
 from restorekit.engines.mariadb.binlog import live as reading_live
-from restorekit.errors import UsageError
+from restorekit.errors import EngineUnavailable, UsageError
 
 OPTIONS = ("--binlog-format=ROW", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0")
 
@@ -99,6 +99,12 @@ def test_a_transaction_that_is_still_open_counts_when_it_is_committed(fresh):
         cursor.execute("COMMIT")
     after = changes(live, before.cursor)
     assert (counts(before), counts(after)) == ({}, {("shop", "t", "I"): 1})
+
+
+def test_a_server_that_is_down_is_unavailable(fresh):
+    fresh.stop()
+    with pytest.raises(EngineUnavailable):
+        changes(live_on(fresh), "")
 
 
 def test_purged_files_leave_a_hole(fresh):

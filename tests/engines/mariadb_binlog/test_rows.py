@@ -187,6 +187,18 @@ def test_what_the_log_does_not_describe_is_unknown_and_not_guessed(server):
     assert [s.coverage for s in reading.stretches] == ["statements"]
 
 
+def test_a_cascade_is_not_in_the_log_so_no_proof_may_rest_on_it(server):
+    path = rotated(server)
+    server.script(
+        "CREATE DATABASE cascading; USE cascading; CREATE TABLE p (id INT PRIMARY KEY);"
+        "CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE);"
+        "INSERT INTO p VALUES (1); INSERT INTO c SELECT seq, 1 FROM seq_1_to_200; DELETE FROM p;"
+    )
+    assert server.one("SELECT COUNT(*) FROM cascading.c") == 0
+    found = counts(scan_files([path]))
+    assert found == {("cascading", "p", "I"): 1, ("cascading", "c", "I"): 200, ("cascading", "p", "D"): 1}
+
+
 def test_the_newest_file_of_a_running_server_can_be_read(server):
     server.script("CREATE DATABASE IF NOT EXISTS running; CREATE OR REPLACE TABLE running.t (id INT)")
     server.script("INSERT INTO running.t VALUES (1)")
