@@ -70,6 +70,12 @@ class Life:
         )
 
 
+def fortnight() -> Life:
+    life = Life("2009-01-08T00:00", "2009-01-22T10:15")
+    life.heartbeat()
+    return life
+
+
 def founding_story() -> tuple[Life, str]:
     """A shop: edits on 17.01. until 16:41:37, a DELETE without WHERE on 22.01. 08:52:13, a DROP at 08:54:02."""
     life = Life("2009-01-08T00:00", "2009-01-22T10:15")
