@@ -89,7 +89,7 @@ class Staging:
         """The engine's load of the stream and nothing around it, not even the start of its server."""
         name = DatabaseId(engine="db1", name=DATABASE)
         wish = Request(database=name, target=name, point_id=self.ground.point, requested_by="bench")
-        plan = self._house.desk.plan(wish)
+        plan = self._house.planner.plan(wish)
         sandbox = self._engine.open_sandbox(stage.spec("bench", plan))
         try:
             loaded: list[Loaded] = []

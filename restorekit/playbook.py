@@ -71,6 +71,16 @@ class Approvals(_Part):
     auto: bool = False
 
 
+class Timeline(_Part):
+    """How tables are spoken of when it is told what happened.
+
+    Changes to muted tables (patterns such as `*_sessions`) never matter; `labels` maps patterns to words.
+    """
+
+    mute: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+
+
 class Playbook(_Part):
     """Policy and application checks for a group of databases."""
 
@@ -80,6 +90,7 @@ class Playbook(_Part):
     undo: Undo = Undo()
     proof: Proof = Proof()
     approval: Approvals = Approvals()
+    timeline: Timeline = Timeline()
 
     def policy(self) -> Policy:
         """The part that is copied into a plan."""

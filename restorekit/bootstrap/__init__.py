@@ -6,9 +6,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from restorekit import discovery, playbook, retry, signing
+from restorekit.bootstrap.chronicle import Chronicle
 from restorekit.bootstrap.desk import Desk
 from restorekit.bootstrap.following import Follower
 from restorekit.bootstrap.looking import Looking
+from restorekit.bootstrap.planner import Planner
 from restorekit.bootstrap.shelf import Shelf
 from restorekit.catalog.store import Store, open_store
 from restorekit.errors import ConfigError, RestorekitError, UnknownName
@@ -38,6 +40,7 @@ class Service:
     house: House
     store: Store
     shelf: Shelf
+    planner: Planner
     desk: Desk
     looking: Looking
 
@@ -112,7 +115,8 @@ def open_service(config: Path | None = None) -> Service:
         house,
         store,
         shelf,
-        Desk(house, settings, shelf, partial(durable.ready, store.engine)),
+        Planner(house, settings, shelf, Chronicle(house, settings)),
+        Desk(house, settings, partial(durable.ready, store.engine)),
         Looking(house),
     )
 

@@ -1,33 +1,28 @@
-"""The life of a restore, as doors may ask for it: plan, request, approve, cancel, undo, retire."""
+"""The life of a restore, as doors may ask for it: request, approve, cancel, undo, retire."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from restorekit.bootstrap.shelf import Shelf
-from restorekit.errors import ApprovalNeeded, NoPoint, Refused, RestoreActive, UndoImpossible, UnknownName
+from restorekit.errors import ApprovalNeeded, Refused, RestoreActive, UndoImpossible, UnknownName
 from restorekit.model.database import DatabaseId
 from restorekit.model.difference import Difference
 from restorekit.model.exchange import Exchanged
 from restorekit.model.plan import Approval, Plan
 from restorekit.model.receipt import Receipt
-from restorekit.model.request import Act, Request
+from restorekit.model.request import Act
 from restorekit.model.run import Run, State, StepRecord
 from restorekit.model.staged import Staged
 from restorekit.model.undone import Undone
 from restorekit.model.verdict import Verdict
-from restorekit.playbook import Playbook
 from restorekit.settings import Settings
 from restorekit.signing import holds
-from restorekit.steps import pick as picking
-from restorekit.steps import plan as planning
 from restorekit.steps import promote as promoting
 from restorekit.steps import retire as retiring
 from restorekit.workflow import durable
 from restorekit.workflow.house import House
 
-_MOST_PROBLEMS = 5
 _MOST_RUNS = 100_000
 
 
@@ -47,41 +42,10 @@ class Story:
 class Desk:
     """Requests in, runs out. Nothing here waits; work is queued in the transaction that records the wish."""
 
-    def __init__(self, house: House, settings: Settings, shelf: Shelf, ready: Callable[[], None]) -> None:
+    def __init__(self, house: House, settings: Settings, ready: Callable[[], None]) -> None:
         self._house = house
         self._ready = ready
         self._settings = settings
-        self._shelf = shelf
-
-    def playbook_name(self, database: DatabaseId) -> str:
-        """The playbook configured for it, else `default`."""
-        entry = self._settings.entry(database)
-        return entry.playbook if entry is not None else "default"
-
-    def plan(self, request: Request) -> Plan:
-        """What would run. Raises NoPoint, NeedsChoice, PointExpired, UnknownName, EngineUnavailable, PlaybookError."""
-        database = request.database
-        points, problems = self._shelf.points(database, fresh=True)
-        unread = tuple(f"could not be read: {p}" for p in problems[:_MOST_PROBLEMS])
-        if not points:
-            raise NoPoint(
-                f"no recovery point of {database} is known",
-                hint="`restorekit inventory` shows what the sources hold.",
-                details=unread,
-            )
-        points = self._shelf.refined(points, request)
-        choices = picking.pick(request, points, self._house.catalog.proofs(database))
-        playbook: Playbook = self._house.playbook(self.playbook_name(request.target))
-        now = self._house.clock.now()
-        plan = planning.plan(request, choices, playbook.policy(), self._live(request.target), now)
-        # A backup that nobody can read is no reason to stop, and every reason to say that there may be a better one.
-        return plan.model_copy(update={"cautions": (*plan.cautions, *unread)})
-
-    def _live(self, target: DatabaseId) -> planning.Live:
-        engine = self._house.engine(target.engine)
-        found = next((d for d in engine.databases() if d.database == target), None)
-        size = found.size_bytes if found else None
-        return planning.Live(exists=found is not None, size_bytes=size, settings=engine.settings(target.name))
 
     def request(self, plan: Plan, act: Act) -> str:
         """Start what was planned; returns the restore's id. Raises RestoreActive."""

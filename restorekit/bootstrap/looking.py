@@ -66,9 +66,11 @@ class Looking:
             engine.cool(staged.sandbox)
 
     def capture(self, database: DatabaseId, out: BinaryIO, act: Act, watch: Watch) -> Contents:
-        """A consistent dump of live with its manifest."""
+        """A consistent dump of live with its manifest; the history remembers this state, too."""
         self._house.catalog.audit(act)
-        return self._house.engine(database.engine).capture(database.name, out, watch)
+        contents = self._house.engine(database.engine).capture(database.name, out, watch)
+        self._house.catalog.record_state(database, contents)
+        return contents
 
     def live_contents(self, database: DatabaseId) -> Contents:
         """What live holds now, with fingerprints."""

@@ -193,20 +193,33 @@ class Shelf:
             self._house.catalog.record_scan(scan)
         return [learned.get(p.id, p) for p in points]
 
+    def learn_states(self, database: DatabaseId, most: int) -> None:
+        """Read up to `most` manifests of the newest points, for the history: each is a state of the database."""
+        seen = {state.taken_at for state in self._house.catalog.past(database).states}
+        points = [p for p in self._house.catalog.points(database) if p.state == PointState.USABLE]
+        for point in [p for p in points if p.consistent_at not in seen][:most]:
+            manifest = self._manifest(point)
+            if manifest is not None:
+                self._house.catalog.record_state(database, manifest)
+
     def _with_manifest(self, point: RecoveryPoint) -> RecoveryPoint | None:
-        """The point at its manifest's moment. A manifest later than the backup itself is not believed."""
-        text = self._house.source(point.source).manifest(point)
-        if text is None:
-            return None
-        try:
-            manifest = Contents.model_validate_json(text)
-        except ValidationError:
+        """The point at its manifest's moment."""
+        manifest = self._manifest(point)
+        if manifest is None:
             return None
         taken = manifest.taken_at
-        if point.latest is not None and taken > point.latest:
-            return None
         update = {"consistent_at": taken, "earliest": taken, "latest": taken, "quality": Quality.CLAIMED}
         return point.model_copy(update={**update, "consistency": manifest.settings.get("consistency", "snapshot")})
+
+    def _manifest(self, point: RecoveryPoint) -> Contents | None:
+        """What was captured with it. A manifest later than the backup itself is not believed."""
+        text = self._house.source(point.source).manifest(point)
+        try:
+            manifest = None if text is None else Contents.model_validate_json(text)
+        except ValidationError:
+            return None
+        late = manifest is not None and point.latest is not None and manifest.taken_at > point.latest
+        return None if late else manifest
 
     def customer(self, database: DatabaseId) -> str:
         """Who owns it, as configured or as last recorded."""

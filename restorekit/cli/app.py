@@ -28,6 +28,7 @@ _ORDER = [
     "find",
     "points",
     "when",
+    "timeline",
     "peek",
     "plan",
     "restore",

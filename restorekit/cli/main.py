@@ -2,7 +2,15 @@
 
 import sys
 
-from restorekit.cli import demo, differences, records, restores, shelf, when  # noqa: F401 - importing registers the commands
+from restorekit.cli import (  # noqa: F401 - importing registers the commands
+    demo,
+    differences,
+    records,
+    restores,
+    shelf,
+    timeline,
+    when,
+)
 from restorekit.cli.run import run
 
 

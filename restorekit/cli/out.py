@@ -30,6 +30,11 @@ class Out:
         """True if progress may redraw a line."""
         return self._err.is_terminal and not self._err.is_dumb_terminal
 
+    @property
+    def width(self) -> int:
+        """Columns there are for a picture; 80 where nobody says (COLUMNS does in a pipe)."""
+        return self._out.width
+
     def say(self, text: str = "", style: str = "", *, hang: int | None = None) -> None:
         """One line for people; goes to stderr when a program reads stdout. Broken lines are indented by `hang`."""
         self._print(self._err if self.as_json else self._out, text, style, hang)

@@ -165,7 +165,7 @@ def peek(
     request = Request(
         database=name, target=name, point_id=point, until="staged", requested_by=hold.act("peek").caller, reason=reveal
     )
-    run_id = service.desk.request(service.desk.plan(request), hold.act("peek", database=str(name)))
+    run_id = service.desk.request(service.planner.plan(request), hold.act("peek", database=str(name)))
     try:
         run = service.follower().follow(run_id, lambda _run: None)
         if run.state != State.STAGED:

@@ -7,17 +7,25 @@ import typer
 
 from restorekit.cli import completion, ending, shapes, show, words
 from restorekit.cli.app import Database, Door, Json, RunId, app, caller, door, out
+from restorekit.cli.moments import no_moment, wanted
 from restorekit.cli.out import Out
 from restorekit.cli.progress import ProgressLine
-from restorekit.errors import UNTOUCHED, ApprovalNeeded, RestorekitError, UsageError
+from restorekit.errors import UNTOUCHED, ApprovalNeeded, NeedsChoice, RestorekitError, UsageError
 from restorekit.model.database import DatabaseId
 from restorekit.model.plan import Plan
-from restorekit.model.request import Request, Role, Wish
+from restorekit.model.request import Request
 from restorekit.model.run import ACTIVE, WORKING, Run, State
 
-At = Annotated[str | None, typer.Option("--at", help="The state at this ISO time.")]
-Before = Annotated[str | None, typer.Option("--before", help="The last state before this ISO time.")]
-Contains = Annotated[str | None, typer.Option("--contains", help="A state that holds all up to this ISO time.")]
+At = Annotated[str | None, typer.Option("--at", help="The state at this time (ISO or words, German or English).")]
+Before = Annotated[str | None, typer.Option("--before", help="The last state before this time or accident.")]
+Contains = Annotated[str | None, typer.Option("--contains", help="A state that holds the last change of this time.")]
+MailFile = Annotated[str | None, typer.Option("--mail", help="The customer's mail in a file; it says when.")]
+Now = Annotated[str | None, typer.Option("--now", help="ISO time at which the words were said (default: now).")]
+Locale = Annotated[Literal["de", "en"] | None, typer.Option("--locale", help="Language of reasons (default: theirs).")]
+Confirm = Annotated[
+    str | None,
+    typer.Option("--confirm", help="The database's name: yes, although the point already holds the accident."),
+]
 Tables = Annotated[str | None, typer.Option("--tables", help="Only these, comma separated.")]
 Point = Annotated[
     str | None, typer.Option("--point", help="This recovery point, by id.", autocompletion=completion.points)
@@ -33,20 +41,17 @@ ENDINGS = {State.FAILED: 5, State.CANCELLED: 130}
 
 def _request(hold: Door, database: str, options: dict[str, str | None], until: str) -> Request:
     name = hold.service.shelf.identify(database)
-    roles: dict[str, Role] = {"at": "as_of", "before": "before_damage", "contains": "must_contain"}
-    wishes = tuple(
-        Wish(at=hold.time(text, f"--{key}"), role=role, words=text)
-        for key, role in roles.items()
-        if (text := options[key]) is not None
-    )
-    if options["point"] is not None and wishes:
-        raise UsageError("--point and a moment exclude each other")
+    no_moment(options)
+    understood = wanted(hold, options, name)
     tables = options["tables"]
     return Request.model_validate(
         {
             "database": name,
             "target": _target(name, options["as"]),
-            "wishes": wishes,
+            "wishes": understood.wishes,
+            "tolerance_s": understood.tolerance_s,
+            "said_at": understood.said_at,
+            "locale": understood.locale,
             "point_id": options["point"],
             "tables": tuple(t.strip() for t in tables.split(",") if t.strip()) if tables else None,
             "until": until,
@@ -58,7 +63,7 @@ def _request(hold: Door, database: str, options: dict[str, str | None], until: s
 def _planned(hold: Door, database: str, options: dict[str, str | None], until: str) -> Plan:
     """The plan; whatever keeps it from being made has not touched live."""
     try:
-        return hold.service.desk.plan(_request(hold, database, options, until))
+        return hold.service.planner.plan(_request(hold, database, options, until))
     except RestorekitError as error:
         error.live = UNTOUCHED
         raise
@@ -83,6 +88,9 @@ def plan(
     at: At = None,
     before: Before = None,
     contains: Contains = None,
+    mail: MailFile = None,
+    now: Now = None,
+    locale: Locale = None,
     tables: Tables = None,
     point: Point = None,
     other: As = None,
@@ -90,10 +98,11 @@ def plan(
 ) -> None:
     """What a restore would do, with reasons and refusals. Changes nothing.
 
-    Example: restorekit plan db1/acme_shop --before 2009-01-22T08:52 --contains 2009-01-17
+    Example: restorekit plan db1/acme_shop --before "heute morgen" --contains 17.01.
     """
     answer, hold = out(as_json=as_json), door(context)
-    options = {"at": at, "before": before, "contains": contains, "tables": tables, "point": point, "as": other}
+    moment = {"at": at, "before": before, "contains": contains, "mail": mail, "now": now, "locale": locale}
+    options = {**moment, "tables": tables, "point": point, "as": other}
     value = _planned(hold, database, options, "swapped")
     answer.document({**value.model_dump(mode="json"), "fingerprint": value.digest})
     if not as_json:
@@ -109,10 +118,14 @@ def restore(
     at: At = None,
     before: Before = None,
     contains: Contains = None,
+    mail: MailFile = None,
+    now: Now = None,
+    locale: Locale = None,
     tables: Tables = None,
     point: Point = None,
     other: As = None,
     until: UntilOption = "swapped",
+    confirm: Confirm = None,
     yes: Yes = False,
     no_ask: NoAsk = False,
     as_json: Json = False,
@@ -121,12 +134,14 @@ def restore(
 
     Prints the restore's id first, follows it, and survives a lost terminal: `restorekit watch ID` goes on.
 
-    Example: restorekit restore db1/acme_shop --at 2009-01-17T18:00
+    Example: restorekit restore db1/acme_shop --mail mail.txt
     """
     answer, hold = out(as_json=as_json), door(context)
-    options = {"at": at, "before": before, "contains": contains, "tables": tables, "point": point, "as": other}
+    moment = {"at": at, "before": before, "contains": contains, "mail": mail, "now": now, "locale": locale}
+    options = {**moment, "tables": tables, "point": point, "as": other}
     value = _planned(hold, database, options, until)
     show.plan(answer, value, hold.zone)
+    _confirmed(answer, value, confirm)
     ending.expiring(answer, hold.service.desk.expiring(value.target), hold.zone)
     act = hold.act("request", database=str(value.target), shown=value.digest)
     run_id = hold.service.desk.request(value, act)
@@ -136,6 +151,20 @@ def restore(
         agreed = yes or value.policy.auto_approve
         _approval(hold, answer, run_id, yes=agreed, ask=not no_ask)
     _end(hold, answer, run_id)
+
+
+def _confirmed(answer: Out, value: Plan, typed: str | None) -> None:
+    """A point that already holds the accident is restored only if somebody types the database's name."""
+    if not value.damage:
+        return
+    name = value.target.name
+    if typed is None and _somebody_there(answer):
+        typed = str(typer.prompt(f"{value.damage}. Type {name} to restore it all the same", err=True, default=""))
+    if typed != name:
+        raise NeedsChoice(
+            f"{value.damage}; nothing was started",
+            hint=f"Choose an earlier point, or confirm with --confirm {name}.",
+        )
 
 
 def _story_state(hold: Door, run_id: str) -> State:

@@ -9,6 +9,7 @@ import typer
 
 from restorekit.cli import completion, shapes, words
 from restorekit.cli.app import Database, Json, app, door, out
+from restorekit.cli.moments import moment
 from restorekit.cli.stocktaking import show_inventory
 from restorekit.errors import Refused, UsageError
 from restorekit.model.point import PointState
@@ -80,7 +81,7 @@ def points(
     context: typer.Context,
     database: Database,
     *,
-    around: Annotated[str | None, typer.Option(help="Nearest to this ISO time first.")] = None,
+    around: Annotated[str | None, typer.Option(help="Nearest to this time first (ISO or words).")] = None,
     scan: Annotated[bool, typer.Option(help="Look at the sources first.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +96,7 @@ def points(
     for problem in problems:
         answer.aside(f"could not be read: {problem}", style="yellow")
     if around is not None:
-        near = hold.time(around, "--around")
+        near = moment(hold, around, "--around")
         found = sorted(found, key=lambda p: abs((p.consistent_at - near).total_seconds()) if p.consistent_at else 1e18)
     proofs = hold.service.house.catalog.proofs(name)
     answer.document([shapes.point(p, proofs.get(p.id)) for p in found])

@@ -9,6 +9,7 @@ from restorekit.model.receipt import Receipt
 from restorekit.model.verdict import Verdict
 
 _MOST_SAMPLES = 8
+_WAYS = {"recommended": "proposal", "least_loss": "least loss", "fastest": "fastest"}
 _MARK = {"passed": "ok", "failed": "FAILED", "skipped": "skipped", "not_applicable": "n/a"}
 
 
@@ -21,6 +22,12 @@ def plan(out: Out, value: Plan, zone: str) -> None:
     out.pair("its data", data_of(point, zone))
     for reason in value.reasons:
         out.pair("because", reason)
+    for option in value.options:
+        out.pair(_WAYS[option.kind], option.sentences[value.request.locale])
+        if option.point_id != point.id:
+            out.pair("", f"--point {option.point_id}", style="dim")
+    if value.damage:
+        out.pair("DAMAGE", value.damage, style="red")
     low, high = words.span(value.estimate.low_s), words.span(value.estimate.high_s)
     out.pair("takes", f"{low} to {high} until the difference is shown ({value.estimate.basis})")
     for caution in value.cautions:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from restorekit.model.changes import Loss
 from restorekit.model.database import DatabaseId
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.request import Request
@@ -25,12 +26,25 @@ class Policy(Value):
 
 
 class Choice(Value):
-    """A recovery point with the reason it stands where it stands, or why it is refused."""
+    """A recovery point with the reason it stands where it stands, or why it is refused.
+
+    `loss` is what lies between its data and the moment wanted. `damage` says which accident its data already hold.
+    """
 
     point: RecoveryPoint
     accepted: bool
     reason: str
     level: int | None = None
+    loss: Loss | None = None
+    damage: str = ""
+
+
+class Option(Value):
+    """One of at most three ways to go, with its sentence in both languages."""
+
+    kind: Literal["recommended", "least_loss", "fastest"]
+    point_id: str
+    sentences: dict[Literal["de", "en"], str]
 
 
 class Estimate(Value):
@@ -52,6 +66,9 @@ class Plan(Value):
     policy: Policy
     reasons: tuple[str, ...]
     refused: tuple[Choice, ...] = ()
+    options: tuple[Option, ...] = ()
+    loss: Loss | None = None
+    damage: str = ""
     cautions: tuple[str, ...] = ()
     live_settings: dict[str, str] = {}
     live_size_bytes: int | None = None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from restorekit.choosing import Outlook, options
 from restorekit.model.plan import Choice, Estimate, Plan, Policy
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.request import Request
@@ -22,17 +23,28 @@ class Live:
     settings: dict[str, str]
 
 
-def plan(request: Request, choices: Sequence[Choice], policy: Policy, live: Live, now: datetime) -> Plan:
+@dataclass(frozen=True)
+class Reasoning:
+    """What was worked out before choosing, and by what the choices were judged."""
+
+    look: Outlook
+    reasons: tuple[str, ...] = ()
+
+
+def plan(request: Request, choices: Sequence[Choice], policy: Policy, live: Live, why: Reasoning) -> Plan:
     """The plan for the first choice. `choices` come from pick: accepted ones first."""
-    chosen = choices[0]
+    chosen, now = choices[0], why.look.now
     return Plan(
         request=request.model_copy(update={"point_id": chosen.point.id}),
         point=chosen.point,
         target=request.target,
         scope=request.tables,
         policy=policy,
-        reasons=(chosen.reason,),
+        reasons=(*why.reasons, chosen.reason),
         refused=tuple(c for c in choices[1:] if not c.accepted),
+        options=options(choices, why.look, lambda choice: _usual(_estimate(choice.point))),
+        loss=chosen.loss,
+        damage=chosen.damage,
         cautions=tuple(_cautions(request, chosen.point, live, now)),
         live_settings=live.settings,
         live_size_bytes=live.size_bytes,
@@ -76,3 +88,7 @@ def _estimate(point: RecoveryPoint) -> Estimate:
         high_s=round(2 * _FIXED_S + size / slow, 1),
         basis="size of the backup at 8 to 40 MB/s; no restore of this database has been measured yet",
     )
+
+
+def _usual(estimate: Estimate) -> float:
+    return (estimate.low_s + estimate.high_s) / 2

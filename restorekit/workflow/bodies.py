@@ -22,7 +22,7 @@ from restorekit.model.receipt import Receipt
 from restorekit.model.run import State
 from restorekit.model.staged import Sandbox, Staged
 from restorekit.model.undone import Undone
-from restorekit.model.verdict import Verdict
+from restorekit.model.verdict import Level, Verdict
 from restorekit.ports import Engine
 from restorekit.steps import diff as diffing
 from restorekit.steps import promote as promoting
@@ -76,6 +76,10 @@ class Bodies:
         level = int(verdict.level)
         act = house.act("verified", run_id, str(plan.target), level=str(level), equal_to=verdict.equal_to)
         house.catalog.record_proof(run_id, plan.point.id, level, verdict.contents)
+        at = plan.point.consistent_at
+        if at is not None and verdict.level >= Level.EQUAL:
+            seen = verdict.contents.model_copy(update={"taken_at": at})
+            house.catalog.record_state(plan.point.database, seen)
         house.catalog.advance(run_id, State.VERIFYING, level=level, act=act)
         _demand(plan, verdict)
 

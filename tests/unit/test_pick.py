@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restorekit.choosing import Outlook
 from restorekit.errors import NeedsChoice, NoPoint, PointExpired, PointUnusable, UnknownName
 from restorekit.model.database import DatabaseId
 from restorekit.model.point import PointState, Quality, RecoveryPoint
 from restorekit.model.request import Request, Role, Wish
-from restorekit.steps.pick import pick
+from restorekit.steps import pick as picking
 
 SHOP = DatabaseId(engine="db1", name="acme_shop")
 START = datetime(2009, 1, 10, 2, 0, tzinfo=UTC)
@@ -30,6 +31,12 @@ def point(day: int, **more: object) -> RecoveryPoint:
         **more,
     }
     return RecoveryPoint.model_validate(values)
+
+
+def pick(request, points, proofs):
+    """As a plan does where nothing is known of what happened."""
+    look = Outlook(wishes=request.wishes, now=START + timedelta(days=40), zone=UTC, proofs=proofs)
+    return picking.pick(request, points, look)
 
 
 def wanted(*wishes: tuple[Role, datetime], point_id: str | None = None) -> Request:

@@ -1,0 +1,116 @@
+"""What happened to a database: logs are read on, states are remembered, and both are told in both languages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from restorekit.errors import RestorekitError
+from restorekit.model.changes import Blow, History, Past, Stretch, Tally
+from restorekit.model.database import DatabaseId
+from restorekit.model.receipt import Receipt
+from restorekit.model.undone import Undone
+from restorekit.playbook import Playbook
+from restorekit.settings import Settings
+from restorekit.timeline import Labels, history
+from restorekit.timeline.states import between
+from restorekit.workflow.house import House
+
+Locale = Literal["de", "en"]
+LOCALES: tuple[Locale, ...] = ("de", "en")
+_MOST_RUNS = 100_000
+_ROOM_S = 60
+
+
+@dataclass(frozen=True)
+class Told:
+    """One database's past: the counts, and what stands out in them in each language. `problems`: what is not known."""
+
+    tallies: tuple[Tally, ...] = ()
+    blows: tuple[Blow, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    histories: Mapping[Locale, History] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+class Chronicle:
+    """Reads on where the last look ended; what it learns outlives the logs."""
+
+    def __init__(self, house: House, settings: Settings) -> None:
+        self._house = house
+        self._settings = settings
+
+    def read_on(self, engine: str) -> tuple[str, ...]:
+        """Take in what the engine's logs (or files) say since the last look; sentences about what they do not say.
+
+        An engine that does not answer is such a sentence: what was known before is still true.
+        """
+        catalog = self._house.catalog
+        problems: list[str] = []
+        try:
+            more = True
+            while more:
+                since = catalog.log_cursor(engine)
+                found = self._house.engine(engine).changes(since)
+                catalog.record_log(engine, found, since)  # nothing, if another command was quicker: its answer counts
+                problems += found.problems
+                more = found.more
+        except RestorekitError as error:
+            problems.append(error.message)
+        return tuple(f"{engine}: {problem}" for problem in dict.fromkeys(problems))
+
+    def told(
+        self, database: DatabaseId, playbook: Playbook, *, fresh: bool = True, now: datetime | None = None
+    ) -> Told:
+        """Everything known of this database until `now`; `fresh` reads the logs on first."""
+        problems = self.read_on(database.engine) if fresh else ()
+        tallies, blows, stretches = _with_states(self._house.catalog.past(database))
+        swaps = self._swaps(database)
+        tallies = [t for t in tallies if not _ours(t.start, t.end, swaps)]
+        blows = [b for b in blows if not _ours(b.began_at, b.ended_at, swaps)]
+        now = now or self._house.clock.now()
+        zone = ZoneInfo(self._settings.timezone)
+        mute = (*playbook.timeline.mute, *playbook.swap.volatile)
+        histories: dict[Locale, History] = {
+            locale: history(
+                tallies,
+                blows,
+                stretches,
+                zone=zone,
+                labels=Labels(mute=mute, names=playbook.timeline.labels, locale=locale),
+                now=now,
+            )
+            for locale in LOCALES
+        }
+        histories = {locale: _mended(known, swaps) for locale, known in histories.items()}
+        return Told(tuple(tallies), tuple(blows), tuple(stretches), histories, problems)
+
+    def _swaps(self, database: DatabaseId) -> list[tuple[int, int]]:
+        """When restorekit itself exchanged this database, in seconds, with some room."""
+        catalog = self._house.catalog
+        runs = [run for run in catalog.runs(limit=_MOST_RUNS) if run.request.target == database]
+        receipts = [r for run in runs if (r := catalog.kept(run.id, Receipt))]
+        undone = [u for run in runs if (u := catalog.kept(run.id, Undone))]
+        moments = [r.exchanged.exchanged_at for r in receipts] + [u.exchanged.exchanged_at for u in undone]
+        ends = [int(at.timestamp()) for at in moments]
+        return sorted((end - _ROOM_S, end + _ROOM_S) for end in ends)
+
+
+def _ours(start: int, end: int, swaps: Sequence[tuple[int, int]]) -> bool:
+    """Whether it lies wholly in the time of an exchange of ours."""
+    return any(begin <= start and end <= finish + _ROOM_S for begin, finish in swaps)
+
+
+def _mended(known: History, swaps: Sequence[tuple[int, int]]) -> History:
+    """An accident after which the database was restored is no accident any more; it stays among the episodes."""
+    accident = known.accident
+    if accident is None or not any(begin > accident.start.timestamp() for begin, _ in swaps):
+        return known
+    return known.model_copy(update={"accident": None})
+
+
+def _with_states(past: Past) -> tuple[list[Tally], list[Blow], list[Stretch]]:
+    """Where logs are silent, what two states say."""
+    tallies, blows, stretches = between(past.states, past.stretches)
+    return [*past.tallies, *tallies], [*past.blows, *blows], [*past.stretches, *stretches]

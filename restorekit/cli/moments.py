@@ -1,0 +1,178 @@
+"""Words at the command line become wishes; what is not clear becomes a question, never a guess."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from restorekit.cli.app import Door
+from restorekit.cli.mails import read_mail
+from restorekit.errors import NeedsChoice, UsageError
+from restorekit.model.request import Role, Wish
+
+if TYPE_CHECKING:
+    from restorekit.model.database import DatabaseId
+    from restorekit.model.resolution import Candidate, Resolution
+    from restorekit.timewords.sentences import Locale
+
+_ROLES: dict[str, Role] = {"at": "as_of", "before": "before_damage", "contains": "must_contain"}
+_MOST_EPISODES = 5
+_WORDS_SHOWN = 60
+
+
+class Clock(NamedTuple):
+    """When the words were said, where, and in which language they are answered."""
+
+    now: datetime
+    zone: str
+    locale: "Locale"
+
+
+class Wanted(NamedTuple):
+    """What was understood. `tolerance_s` is how much loss was said not to matter."""
+
+    wishes: tuple[Wish, ...]
+    tolerance_s: float
+    locale: "Locale"
+    said_at: datetime | None
+
+
+def wanted(hold: Door, options: dict[str, str | None], database: "DatabaseId") -> Wanted:
+    """Out of --at, --before, --contains, --mail, --now and --locale; raises NeedsChoice, UsageError."""
+    from restorekit.timewords.language import language
+
+    letter, now = options.get("mail"), options.get("now")
+    mail = read_mail(Path(letter)) if letter else None
+    said = hold.time(now, "--now") if now else mail.written_at if mail else None
+    words = [text for key in _ROLES if (text := options[key])] + ([mail.text] if mail else [])
+    locale: Locale = "de" if (options.get("locale") or language(" ".join(words)) or "en") == "de" else "en"
+    clock = Clock(said or datetime.now(UTC), hold.zone, locale)
+    asking = _Asking(hold, database, clock)
+    wishes = [asking.wish(text, key, role) for key, role in _ROLES.items() if (text := options[key]) is not None]
+    tolerance = timedelta(0)
+    if mail is not None:
+        understood, tolerance = asking.mail(mail.text)
+        wishes += understood
+    return Wanted(tuple(wishes), tolerance.total_seconds(), locale, said)
+
+
+def moment(hold: Door, text: str, option: str) -> datetime:
+    """One moment for sorting: the middle of what is meant. Raises NeedsChoice, UsageError."""
+    exact = _iso(hold, text, option)
+    if exact is not None:
+        return exact
+    from restorekit.timewords.language import language
+
+    clock = Clock(datetime.now(UTC), hold.zone, language(text) or "en")
+    found = _Asking(hold, None, clock).candidate(text, option)
+    return found.end if found.start is None else found.start + (found.end - found.start) / 2
+
+
+class _Asking:
+    """One command's questions."""
+
+    def __init__(self, hold: Door, database: "DatabaseId | None", clock: Clock) -> None:
+        self._hold = hold
+        self._database = database
+        self._clock = clock
+
+    def wish(self, text: str, key: str, role: Role) -> Wish:
+        """ISO times to the second mean just that; all else goes through the grammar."""
+        exact = _iso(self._hold, text, f"--{key}")
+        if exact is not None:
+            return Wish(at=exact, role=role, words=text)
+        return _wish(self.candidate(text, f"--{key}"), role, text)
+
+    def candidate(self, text: str, option: str) -> "Candidate":
+        """The one reading; a person at a terminal may choose, nobody else is chosen for."""
+        answer = self._resolved(text)
+        if answer.status == "latest":
+            return _now(answer)
+        if answer.status == "ok":
+            return answer.candidates[0]
+        return self._chosen(answer, option)
+
+    def mail(self, text: str) -> tuple[list[Wish], timedelta]:
+        """What a whole mail says: at most one moment with its role, and what may be lost."""
+        answer = self._resolved(text)
+        tolerance = answer.tolerance or timedelta(0)
+        if answer.status in ("none", "vague", "latest", "event"):
+            return [], tolerance  # it names no moment: then what happened has to say when
+        found = answer.candidates[0] if answer.status == "ok" else self._chosen(answer, "--mail")
+        said = " … ".join(answer.text[a:b] for a, b in answer.spans)[:_WORDS_SHOWN]
+        role: Role = "as_of" if answer.role == "unknown" else answer.role
+        return [_wish(found, role, said or text[:_WORDS_SHOWN])], tolerance
+
+    def _resolved(self, text: str) -> "Resolution":
+        from restorekit.timewords import resolve
+
+        clock = self._clock
+        return resolve(text, now=clock.now, tz=clock.zone, locale=clock.locale)
+
+    def _chosen(self, answer: "Resolution", option: str) -> "Candidate":
+        from restorekit.timewords import echo
+
+        lines = [*echo(answer, self._clock.locale).splitlines(), *self._episodes(answer)]
+        short = " ".join(answer.text.split())
+        short = short if len(short) <= _WORDS_SHOWN else f"{short[:_WORDS_SHOWN]}…"
+        if len(answer.candidates) > 1 and sys.stdin.isatty() and sys.stderr.isatty():
+            for line in lines:
+                typer.echo(line, err=True)
+            number: int = typer.prompt("Which one (number)", type=int, err=True)
+            if 1 <= number <= len(answer.candidates):
+                return answer.candidates[number - 1]
+        raise NeedsChoice(
+            f"{option}: “{short}” is not clear enough; nothing was chosen, nothing was changed",
+            hint=_hint(answer, option),
+            details=tuple(lines),
+        )
+
+    def _episodes(self, answer: "Resolution") -> list[str]:
+        """For “before the update”: what the history knows to have happened."""
+        if answer.status != "event" or self._database is None:
+            return []
+        history = self._hold.service.planner.told(self._database).histories[self._clock.locale]
+        latest = [e for e in history.episodes if e.kind != "minor"][-_MOST_EPISODES:]
+        return [f"{e.start:%Y-%m-%dT%H:%M%z}  {e.why}" for e in reversed(latest)]
+
+
+def _iso(hold: Door, text: str, option: str) -> datetime | None:
+    """A full ISO time, with day and clock; anything less is an interval."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if "T" not in text.upper() and ":" not in text:
+        return None
+    return hold.time(text, option) if parsed.tzinfo is None else parsed
+
+
+def _wish(found: "Candidate", role: Role, words: str) -> Wish:
+    """The interval with its safe end: a day that must be contained is contained at its end."""
+    start = found.start or found.end
+    exact = found.granularity in ("second", "minute")
+    safe = {"must_contain": found.end, "before_damage": start, "as_of": start if exact else found.end}
+    return Wish(at=safe[role], role=role, words=words, start=start, end=found.end)
+
+
+def _now(answer: "Resolution") -> "Candidate":
+    from restorekit.model.resolution import Candidate
+
+    return Candidate(start=None, end=answer.now, granularity="second", why="")
+
+
+def _hint(answer: "Resolution", option: str) -> str:
+    if answer.candidates:
+        start = answer.candidates[0].start or answer.candidates[0].end
+        return f"Say which one, for example {option} {start:%Y-%m-%d} or {option} {start:%Y-%m-%dT%H:%M}."
+    if answer.status == "position":
+        return "Replaying logs to a position is not possible; name a time."
+    return "`restorekit when` tries words out."
+
+
+def no_moment(options: dict[str, str | None]) -> None:
+    """A point by its id is a moment already."""
+    if options["point"] is not None and any(options.get(key) for key in (*_ROLES, "mail")):
+        raise UsageError("--point and a moment exclude each other")
