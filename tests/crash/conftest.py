@@ -5,27 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crash.nursery import Nursery
 from crash.shops import MariaDBShop, SQLiteShop
 from crash.story import Story
 from servers.mariadb import LiveServer, server_folder
 
 
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery.running(tmp_path_factory.mktemp("nursery")) as running:
-        yield running
-
-
 @pytest.fixture(params=["wal", "delete"])
-def sqlite_shop(tmp_path: Path, nursery: Nursery, request: pytest.FixtureRequest) -> Iterator[SQLiteShop]:
-    with SQLiteShop.open(tmp_path, nursery, request.param) as shop:
+def sqlite_shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SQLiteShop]:
+    with SQLiteShop.open(tmp_path, request.param) as shop:
         yield shop
 
 
 @pytest.fixture
-def wal_story(tmp_path: Path, nursery: Nursery) -> Iterator[Story]:
-    with SQLiteShop.open(tmp_path, nursery) as shop:
+def wal_story(tmp_path: Path) -> Iterator[Story]:
+    with SQLiteShop.open(tmp_path) as shop:
         yield Story(shop, tmp_path)
 
 
@@ -36,10 +29,10 @@ def server() -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def mariadb_story(nursery: Nursery, server: LiveServer) -> Iterator[Story]:
+def mariadb_story(server: LiveServer) -> Iterator[Story]:
     folder = server_folder("rk-crash-")
     try:
-        with MariaDBShop.open(folder, nursery, server) as shop:
+        with MariaDBShop.open(folder, server) as shop:
             yield Story(shop, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from crash.nursery import FastInstallation, Nursery
+from scenarios.house import FastInstallation
 from servers.mariadb import LiveServer
 
 NAME = "acme_shop"
@@ -74,7 +74,7 @@ class Shop(Protocol):
         ...
 
 
-def _installation(folder: Path, engine: dict[str, Any], suffix: str, nursery: Nursery) -> FastInstallation:
+def _installation(folder: Path, engine: dict[str, Any], suffix: str) -> FastInstallation:
     (folder / "dumps" / "live1").mkdir(parents=True)
     return FastInstallation(
         folder=folder / "house",
@@ -89,7 +89,6 @@ def _installation(folder: Path, engine: dict[str, Any], suffix: str, nursery: Nu
         },
         databases={NAME: {"customer": "acme", "engine": "live1", "playbook": "refusing"}},
         playbooks={"refusing": REFUSING, "keeping": KEEPING},
-        nursery=nursery,
     )
 
 
@@ -105,10 +104,10 @@ class SQLiteShop:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, folder: Path, nursery: Nursery, journal: str = "wal") -> Iterator["SQLiteShop"]:
+    def open(cls, folder: Path, journal: str = "wal") -> Iterator["SQLiteShop"]:
         live = folder / "live"
         live.mkdir(parents=True)
-        shop = cls(folder, _installation(folder, {"kind": "sqlite", "directory": live}, cls.suffix, nursery))
+        shop = cls(folder, _installation(folder, {"kind": "sqlite", "directory": live}, cls.suffix))
         try:
             with contextlib.closing(sqlite3.connect(shop.path)) as connection:
                 connection.execute(f"PRAGMA journal_mode={journal}")
@@ -161,9 +160,9 @@ class MariaDBShop:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, folder: Path, nursery: Nursery, server: LiveServer) -> Iterator["MariaDBShop"]:
+    def open(cls, folder: Path, server: LiveServer) -> Iterator["MariaDBShop"]:
         engine = {"kind": "mariadb", "socket": server.socket}
-        shop = cls(folder, _installation(folder, engine, cls.suffix, nursery), server)
+        shop = cls(folder, _installation(folder, engine, cls.suffix), server)
         try:
             server.script(
                 f"CREATE DATABASE {NAME}; CREATE USER acme@localhost; GRANT ALL ON `acme\\_shop`.* TO acme@localhost;"

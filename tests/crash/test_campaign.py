@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash.nursery import Nursery
 from crash.shops import DAMAGE, NAME, MariaDBShop, Shop, SQLiteShop
 from scenarios.house import ROOT
 from servers.mariadb import LiveServer, server_folder
@@ -198,17 +197,17 @@ def _campaign(shop: Shop, folder: Path, kind: str, place: Path, capsys: pytest.C
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_sqlite_campaign(tmp_path: Path, nursery: Nursery, capsys: pytest.CaptureFixture[str]) -> None:
-    with SQLiteShop.open(tmp_path, nursery) as shop:
+def test_sqlite_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with SQLiteShop.open(tmp_path) as shop:
         _campaign(shop, tmp_path, "sqlite", shop.path, capsys)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_mariadb_campaign(nursery: Nursery, server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mariadb_campaign(server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
     folder = server_folder("rk-crash-")
     try:
-        with MariaDBShop.open(folder, nursery, server) as shop:
+        with MariaDBShop.open(folder, server) as shop:
             _campaign(shop, folder, "mariadb", server.socket, capsys)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,6 +10,7 @@ import random
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -114,10 +115,12 @@ def forked(work: Callable[[], object]) -> int:
     """Run it in a process of its own."""
     pid = os.fork()
     if pid == 0:
-        with contextlib.suppress(BaseException):
+        try:
             work()
-            os._exit(0)
-        os._exit(1)
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+            os._exit(1)
+        os._exit(0)
     return pid
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from crash.nursery import Command
 from crash.shops import NAME
 from crash.story import Story
+from scenarios.nursery import Command
 
 
 def _until(command: Command, words: str, patience_s: float = 60) -> str:

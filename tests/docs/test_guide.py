@@ -10,7 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from scenarios.house import ROOT, Answer, Installation
+from scenarios.house import ROOT, Answer, FastInstallation, Installation
 from servers.mariadb import LiveServer
 
 from restorekit import errors
@@ -82,7 +82,7 @@ def test_guide(live: LiveServer, room: Path) -> None:
     settings = re.search(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
     assert settings
     text = settings.group(1).replace("/var/lib/restorekit", str(room)).replace("/srv", str(room / "srv"))
-    house = Installation(room / "house", {}, {})
+    house = FastInstallation(room / "house", {}, {})
     house.config.write_text(text.replace("/run/mysqld/mysqld.sock", str(live.socket)))
     (room / "srv/dumps/db1/acme_shop").mkdir(parents=True)
     reader = Reader(house, live, room)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scenarios.house import ROOT, Installation
+from scenarios.house import ROOT, FastInstallation
 from servers.mariadb import LiveServer
 
 from restorekit import errors
@@ -51,7 +51,7 @@ def test_first_restore(live: LiveServer, room: Path) -> None:
     text = settings.group(1).replace("/var/lib/restorekit", str(room)).replace("/srv", str(room / "srv"))
     text = text.replace("/run/mysqld/mysqld.sock", str(live.socket))
     (room / "srv/dumps/db1").mkdir(parents=True)
-    house = Installation(room / "house", {}, {})
+    house = FastInstallation(room / "house", {}, {})
     house.config.write_text(text)
     assert yaml.safe_load(text)["sources"]["nightly"]["layout"]
     run_id = ""

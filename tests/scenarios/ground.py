@@ -1,6 +1,6 @@
 """Ground for bad input: a live MariaDB with customers, two sources, an installation; proof that live kept still.
 
-Commands are real processes out of a nursery (see `crash.nursery`), so that forty of them fit into a minute.
+Commands are real processes out of a nursery (see `scenarios.nursery`), so that forty of them fit into a minute.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from crash.nursery import Command, FastInstallation, Nursery
-from scenarios.house import Answer
+from scenarios.house import Answer, FastInstallation
+from scenarios.nursery import Command
 from servers.mariadb import LiveServer, server_folder
 from servers.restic import Repository
 
@@ -93,7 +93,6 @@ class Ground:
         folder = server_folder("rk-bad-")
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            nursery = stack.enter_context(Nursery.running(folder))
             live.script("CREATE DATABASE IF NOT EXISTS neighbour; CREATE OR REPLACE TABLE neighbour.t (v INT)")
             empty = Repository(folder / "empty").init()
             repository = empty.copy(folder / "repository")
@@ -112,7 +111,6 @@ class Ground:
                     },
                 },
                 playbooks={"default": cls.playbook},
-                nursery=nursery,
             )
             stack.callback(house.end)
             yield cls(live, house, repository, empty, folder)

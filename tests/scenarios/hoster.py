@@ -1,6 +1,6 @@
 """A hoster: a live MariaDB, its nightly snapshots in restic, a folder of plain dumps, and restorekit beside them.
 
-Commands are real processes out of a nursery (see `crash.nursery`): starting Python anew for each would cost more
+Commands are real processes out of a nursery (see `scenarios.nursery`): starting Python anew for each would cost more
 than what they do.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from crash.nursery import FastInstallation, Nursery
+from scenarios.house import FastInstallation
 from servers.mariadb import LiveServer, server_folder
 from servers.mariadb_live import cache
 from servers.restic import Repository
@@ -67,7 +67,6 @@ class Hoster:
         folder = server_folder("rk-hoster-")
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            nursery = stack.enter_context(Nursery.running(folder))
             repository = Repository(folder / "repository").init()
             (folder / "house").mkdir()
             (folder / "house" / "cache").symlink_to(cache())
@@ -80,7 +79,6 @@ class Hoster:
                     "nightly": {**repository.settings(), "kind": "restic", "layout": "{database}.sql", "engine": "db1"},
                     "plain": {**plain, "layout": ["{engine}/all.sql#{database}", *NAMES]},
                 },
-                nursery=nursery,
                 **settings,
             )
             stack.callback(house.end)

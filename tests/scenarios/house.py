@@ -1,14 +1,17 @@
 """A whole installation in a temporary folder, driven as an admin drives it: by the command line, as a process."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from scenarios.nursery import ROOT, Command, shared
 
 
 @dataclass(repr=False)
@@ -102,3 +105,40 @@ class Installation:
         """The id of a usable point, newest first."""
         found = [p for p in self.ok("points", database, "--scan", "--json").json if p["state"] == "usable"]
         return str(found[index]["id"])
+
+
+@dataclass
+class FastInstallation(Installation):
+    """An installation whose commands come out of the nursery; they and their children have its folder as HOME."""
+
+    started: list[Command] = field(default_factory=list, kw_only=True)
+
+    def start(self, *words: str, **env: str) -> Any:
+        command = shared().start(words, self.environment(HOME=str(self.folder), **env))
+        self.started.append(command)
+        return command
+
+    def end(self) -> None:
+        """Kill whatever a failed test left running."""
+        for command in self.started:
+            command.kill()
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def processes(self) -> dict[int, str]:
+        """Children of its commands that are alive: pid and command line."""
+        mark = f"HOME={self.folder}".encode()
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return found
+
+    def nothing_runs(self, patience_s: float = 10) -> None:
+        """Wait until no child is left; the end of a process of others can only be polled."""
+        end = time.monotonic() + patience_s
+        while left := self.processes():
+            assert time.monotonic() < end, left
+            time.sleep(0.02)

@@ -8,16 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash.nursery import FastInstallation, Nursery
 from crash.shops import DAMAGE, NAME, SQLiteShop
-from scenarios.ground import Ground
+from scenarios.house import FastInstallation
 
 UNTOUCHED = ("live untouched", "live is untouched", "live is as before")
-
-
-@pytest.fixture
-def nursery(ground: Ground) -> Nursery:
-    return ground.house.nursery
 
 
 @dataclass
@@ -52,8 +46,8 @@ class Bad:
 
 
 @pytest.fixture
-def bad(tmp_path: Path, nursery: Nursery) -> Iterator[Bad]:
-    with SQLiteShop.open(tmp_path, nursery) as shop:
+def bad(tmp_path: Path) -> Iterator[Bad]:
+    with SQLiteShop.open(tmp_path) as shop:
         point = shop.back_up()
         shop.run(*DAMAGE)
         yield Bad(shop, point)

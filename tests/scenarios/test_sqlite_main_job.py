@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from scenarios.house import Installation
+from scenarios.house import FastInstallation, Installation
 from servers.mariadb import shared_data
 
 
@@ -15,7 +15,7 @@ def house(tmp_path: Path) -> Installation:
     live.mkdir()
     (live / "acme_shop.sqlite").write_bytes(shared_data("Chinook_Sqlite.sqlite").read_bytes())
     (tmp_path / "dumps" / "files").mkdir(parents=True)
-    return Installation(
+    return FastInstallation(
         folder=tmp_path / "house",
         engines={"files": {"kind": "sqlite", "directory": live}},
         sources={

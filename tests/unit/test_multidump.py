@@ -121,12 +121,11 @@ def test_views_of_the_end_belong_to_their_database(server: LiveServer):
 
 
 def test_end_marker_and_its_clock(server: LiveServer):
-    found = index([server.dumped("--databases", "zoo")])
+    dump = server.dumped("--databases", "zoo", "acme")
+    found = index([dump])
     assert found.marker
     assert found.completed_at[:2] == "20"
-    assert (
-        extract(server.dumped("--databases", "zoo", "acme"), "zoo").rstrip().endswith(found.completed_at[-2:].encode())
-    )
+    assert extract(dump, "zoo").rstrip().endswith(found.completed_at.encode())
 
 
 @cache

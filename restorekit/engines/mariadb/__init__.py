@@ -47,6 +47,7 @@ class MariaDB:
         self._home = home
         self._live = Live(name, settings, home)
 
+    @connect.told_plainly()
     def check(self) -> list[Finding]:
         """Tools, rights and settings, for doctor."""
         return checks.check(self._live)
@@ -68,30 +69,36 @@ class MariaDB:
 
     # ---- loading ----
 
+    @connect.told_plainly()
     def load(
         self, sandbox: Sandbox, stream: Iterable[bytes], form: tuple[Format, Compression], watch: ports.Watch
     ) -> Loaded:
         """Bytes become a database."""
         return load.load(self._settings, self._home, sandbox, stream, form, watch)
 
+    @connect.told_plainly()
     def witness(self, sandbox: Sandbox, loaded: Loaded) -> list[Check]:
         """What the stream announced against what is there."""
         return witness.witness(self._settings, self._home, sandbox, loaded)
 
     # ---- description ----
 
+    @connect.told_plainly()
     def databases(self) -> list[LiveDatabase]:
         """Customers' databases."""
         return server.databases(self._live)
 
+    @connect.told_plainly()
     def settings(self, schema_name: str) -> dict[str, str]:
         """What a sandbox must share."""
         return server.settings(self._live, schema_name)
 
+    @connect.told_plainly()
     def contents(self, where: Where, tables: frozenset[str] | None = None, *, fingerprints: bool = True) -> Contents:
         """One consistent read."""
         return contents.contents(self._live, where, tables, fingerprints=fingerprints)
 
+    @connect.told_plainly()
     def sound(self, where: Where) -> list[Check]:
         """Level 4."""
         return soundness.sound(self._live, where)
@@ -100,36 +107,43 @@ class MariaDB:
         """A customer's question."""
         return query.ask(self._live, where, sql, timeout_s)
 
+    @connect.told_plainly()
     def samples(self, where: Where, most: int) -> list[str]:
         """Masked umlauts."""
         return query.samples(self._live, where, most)
 
     # ---- comparison ----
 
+    @connect.told_plainly()
     def compare(
         self, staging: Where, live: Where, tables: Sequence[str], most_rows: int, watch: ports.Watch
     ) -> list[TableDifference]:
         """Table by table."""
         return compare.compare(self._live, staging, live, tables, most_rows, watch)
 
+    @connect.told_plainly()
     def rows(self, staging: Where, live: Where, table: str, most: int, watch: ports.Watch) -> list[ShownRow]:
         """The first rows that differ, with their values."""
         return showing.shown(self._live, (staging, live), table, most, watch)
 
+    @connect.told_plainly()
     def peek(self, where: Where, table: str, condition: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """A look into a table."""
         return query.peek(self._live, where, table, condition, most)
 
+    @connect.told_plainly()
     def count(self, where: Where, table: str, condition: str) -> int:
         """How many rows."""
         return query.count(self._live, where, table, condition)
 
     # ---- exchange ----
 
+    @connect.told_plainly()
     def preflight(self, order: ExchangeOrder) -> list[Finding]:
         """What speaks against it."""
         return exchange.preflight(self._live, order)
 
+    @connect.told_plainly()
     def promote(self, order: ExchangeOrder, watch: ports.Watch) -> Promoted:
         """Beside live, and proven there."""
         return exchange.promote(self._live, order, watch)
@@ -150,6 +164,7 @@ class MariaDB:
         """How one exchange ended."""
         return exchange.outcome(self._live, order_id)
 
+    @connect.told_plainly()
     def drop_holding(self, order_id: str) -> None:
         """The copy that was not needed."""
         exchange.drop_holding(self._live, order_id)
@@ -160,10 +175,12 @@ class MariaDB:
 
     # ---- capture ----
 
+    @connect.told_plainly()
     def capture(self, schema_name: str, out: BinaryIO, watch: ports.Watch) -> Contents:
         """Dump and manifest."""
         return capture.capture(self._live, schema_name, out, watch)
 
+    @connect.told_plainly()
     def export(self, where: Where, out: BinaryIO, watch: ports.Watch) -> None:
         """A plain dump."""
         capture.export(self._live, where, out, watch)

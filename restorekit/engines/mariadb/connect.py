@@ -4,9 +4,10 @@ Every session of ours pins what decides the meaning of text and times: utf8mb4, 
 from the server's defaults.
 """
 
+import contextlib
 import pwd
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ SESSION = (
     "lock_wait_timeout=3, innodb_lock_wait_timeout=3, group_concat_max_len=1048576"
 )
 _REFUSED = frozenset({1045, 1698, 4151})
+_GONE = frozenset({1053, 1317, 1927, 2003, 2006, 2013, 2055})
 OWN_PREFIX = "rk_"
 MARKER_SCHEMA = "_restorekit"
 SYSTEM_SCHEMAS = frozenset({"mysql", "sys", "information_schema", "performance_schema", MARKER_SCHEMA})
@@ -153,3 +155,21 @@ def one(connection: "Connection[Any]", sql: str, args: Sequence[Any] | None = No
     """The first column of the first row, or None."""
     found = rows(connection, sql, args)
     return found[0][0] if found else None
+
+
+def went_away(error: pymysql.err.MySQLError) -> bool:
+    """True if the server, or this session's end of it, is no longer there."""
+    return isinstance(error, pymysql.err.InterfaceError) or bool(error.args and error.args[0] in _GONE)
+
+
+@contextlib.contextmanager
+def told_plainly() -> Iterator[None]:
+    """A server that goes away between any two statements is EngineUnavailable, whoever spoke with it."""
+    try:
+        yield
+    except pymysql.err.MySQLError as error:
+        if not went_away(error):
+            raise
+        raise EngineUnavailable(
+            f"the database server went away in the middle ({error.args[0]})", hint="Is it up? Then try again."
+        ) from None

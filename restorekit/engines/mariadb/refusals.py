@@ -10,11 +10,10 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from restorekit.engines.mariadb.connect import rows
+from restorekit.engines.mariadb.connect import rows, went_away
 from restorekit.engines.mariadb.screen import Judged
 from restorekit.errors import DiskFull, DumpRefused, EngineUnavailable, LoadFailed, RestorekitError
 
-_GONE = frozenset({1053, 1317, 1927, 2003, 2006, 2013, 2055})
 _FULL = frozenset({3, 28, 1021, 1114})
 _DENIED = frozenset({1044, 1045, 1049, 1142, 1143, 1227, 1370, 1698})
 _MEANING = {
@@ -64,7 +63,7 @@ def refusal(error: pymysql.err.MySQLError, where: str) -> RestorekitError:
             f"the staging server ran out of disk space at {where}; live is untouched",
             hint="Free space or move `staging`, then try again.",
         )
-    if number in _GONE or isinstance(error, pymysql.err.InterfaceError):
+    if went_away(error):
         return EngineUnavailable(
             f"the staging server went away at {where} (error {number}); live is untouched", hint="Try again."
         )

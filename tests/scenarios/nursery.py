@@ -6,6 +6,7 @@ What is killed is a real process with the real command line in it. `nursery.py S
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -15,16 +16,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from scenarios.house import ROOT, Installation
-
 from restorekit import discovery
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Command:
@@ -91,7 +92,6 @@ class Nursery:
     """The forking process; use `running`."""
 
     folder: Path
-    _process: "subprocess.Popen[bytes] | None" = None
     _count: int = 0
 
     @classmethod
@@ -105,7 +105,6 @@ class Nursery:
             try:
                 assert process.stdout is not None
                 assert process.stdout.readline() == b"ready\n"
-                nursery._process = process
                 yield nursery
             finally:
                 process.kill()
@@ -127,42 +126,13 @@ class Nursery:
         return Command(line, out)
 
 
-@dataclass
-class FastInstallation(Installation):
-    """An installation whose commands come out of a nursery; they and their children have its folder as HOME."""
-
-    nursery: Nursery = field(kw_only=True)
-    started: list[Command] = field(default_factory=list, kw_only=True)
-
-    def start(self, *words: str, **env: str) -> Any:
-        command = self.nursery.start(words, self.environment(HOME=str(self.folder), **env))
-        self.started.append(command)
-        return command
-
-    def end(self) -> None:
-        """Kill whatever a failed test left running."""
-        for command in self.started:
-            command.kill()
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def processes(self) -> dict[int, str]:
-        """Children of its commands that are alive: pid and command line."""
-        mark = f"HOME={self.folder}".encode()
-        found = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
-                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        return found
-
-    def nothing_runs(self, patience_s: float = 10) -> None:
-        """Wait until no child is left; the end of a process of others can only be polled."""
-        end = time.monotonic() + patience_s
-        while left := self.processes():
-            assert time.monotonic() < end, left
-            time.sleep(0.02)
+@functools.cache
+def shared() -> Nursery:
+    """The one of this test process; it ends with it."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rk-nursery-")))
+    return stack.enter_context(Nursery.running(folder))
 
 
 def _providers() -> Iterator[str]:
