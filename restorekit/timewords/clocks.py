@@ -8,6 +8,7 @@ from restorekit.timewords.said import Clock, Daypart, Zone
 from restorekit.timewords.zones import AMBIGUOUS_WORDS, known
 
 Found = Iterator[tuple[Clock, int]]
+_O_CLOCK = frozenset({"o'clock", "oclock"})
 _HOUR_PREPOSITIONS = frozenset({"um", "at"})
 
 
@@ -73,7 +74,7 @@ def hours(ts: Tokens, i: int) -> Found:
     if after.has("uhr") or (after.text == "h" and not at(ts, i + 2).has("ago") and not at(ts, i - 1).has("vor")):
         minute = _minute_after(ts, i + 2) if after.has("uhr") else None
         yield Clock((hour,), minute and minute[0]), minute[1] if minute else i + 2
-    elif after.text == "o'clock":
+    elif after.text in _O_CLOCK:
         yield Clock(both_halves(hour)), i + 2
     elif _said_as_hour(ts, i):
         yield Clock(both_halves(hour), bare=True), i + 1
@@ -176,8 +177,9 @@ def _moved(clock: Clock, minutes: int) -> Clock:
 
 def named(ts: Tokens, i: int) -> Found:
     """`Mitternacht`, `noon`."""
-    for meaning in options(ts, i, "named"):
-        yield Clock((0,) if meaning.value == "midnight" else (12,), 0, named=meaning.value), i + 1
+    k = i + 1 if at(ts, i).text == "12" else i
+    for meaning in options(ts, k, "named"):
+        yield Clock((0,) if meaning.value == "midnight" else (12,), 0, named=meaning.value), k + 1
 
 
 def clocks(ts: Tokens, i: int) -> Found:

@@ -253,9 +253,14 @@ def _in_company(ts: Tokens, i: int) -> bool:
     if token.text == "so" and after.has("relation", "vor"):
         return token.raw[:1].isupper() and i > 0 and after.has("vor")
     timely = after.kind in ("date", "point", "clock", "numeric", "stamp", "number")
-    timely = timely or after.has("daypart", "upto", "month")
+    timely = timely or after.has("daypart", "upto", "month") or (token.text != "so" and after.has("which", "vor"))
     before = at(ts, i - 1)
-    if timely or before.has("upto", "from", "relation") or before.text in ("-", "am", "on"):
+    if (
+        timely
+        or at(ts, i + 1).text == "-"
+        or before.has("upto", "from", "relation")
+        or before.text in ("-", "am", "on")
+    ):
         return True
     return all(t.kind == "mark" for t in (*ts[:i], *ts[i + 1 :]))
 

@@ -17,6 +17,8 @@ NEAR_HOUR = timedelta(minutes=15)
 NEAR_MINUTE = timedelta(minutes=5)
 AROUND_HOUR = timedelta(minutes=30)
 AROUND_MINUTE = timedelta(minutes=15)
+_SMALL_HOURS = 5
+"""Who says `last night` before that may mean this one."""
 VAGUE = {"hours": timedelta(hours=4), "minutes": timedelta(minutes=15)}
 """`vorhin` and `eben`."""
 
@@ -163,7 +165,11 @@ def _timed(day: date, frame: Frame, context: Context, *, today: bool) -> Iterato
         if _shortly_before(frame) and frame.clock.named == "midnight" and frame.has_day:
             walls = walls[1:]  # what ends at the first midnight is the day before
     else:
-        walls = list(part_walls(day, frame.daypart or Daypart("de_noon"), today=today))
+        assert frame.daypart is not None
+        walls = list(part_walls(day, frame.daypart, today=today))
+        if frame.daypart.name.startswith("last_night") and context.now.astimezone(context.zone).hour < _SMALL_HOURS:
+            before = part_walls(day - timedelta(1), frame.daypart, today=today)
+            walls = [w._replace(notes=("night", *w.notes)) for w in (*walls, *before)]
     for wall in walls:
         for span in spans_of(wall, zones, context.zone):
             named = isinstance(frame.clock, Clock) and bool(frame.clock.named)
@@ -216,20 +222,25 @@ def _undated(frame: Frame, context: Context) -> Iterator[Span]:
                 seen[key] = span
             if begun and key in seen and _twin(seen[key], span, context):
                 seen[(*key, "twin")] = span
-    for span in sorted(seen.values(), key=lambda s: s.start, reverse=True):
+    # The latest wall clock first; of the same one twice the earlier first: it can only lose minutes.
+    for span in sorted(seen.values(), key=lambda s: (-_wall(s, context).timestamp(), s.start)):
         notes = tuple(n for n in span.notes if n not in ("night", "midnight"))
         yield span._replace(notes=notes)
 
 
 def _wall_key(span: Span, context: Context) -> tuple[object, ...]:
-    wall = span.start.astimezone(context.zone)
+    wall = _wall(span, context)
     return (wall.hour, wall.minute, wall.second, span.start.timestamp() % 86400 if "tz" in span.notes else 0)
 
 
 def _twin(first: Span, other: Span, context: Context) -> bool:
     """The same wall clock a second time, in the night in which clocks go back."""
-    one, two = (s.start.astimezone(context.zone).replace(tzinfo=None, fold=0) for s in (first, other))
-    return one == two and first.start != other.start
+    return _wall(first, context) == _wall(other, context) and first.start != other.start
+
+
+def _wall(span: Span, context: Context) -> datetime:
+    """What the clock on the wall showed."""
+    return span.start.astimezone(context.zone).replace(tzinfo=UTC, fold=0)
 
 
 def _lead(frame: Frame) -> timedelta:

@@ -3,13 +3,15 @@
 import re
 from typing import NamedTuple
 
-from restorekit.timewords.grammar import MOST_RUNS, Run, merged
+from restorekit.timewords.grammar import Run, merged
 from restorekit.timewords.reading import Tokens, at, unknown
 from restorekit.timewords.tokens import Token
 from restorekit.timewords.vocabulary import suggestion
 
 _MARKS = frozenset(",()[]\"'")
 _FAR = 8
+_WORDS_TOO = frozenset({"so", "do", "sat", "sun", "may", "march", "jan", "mar"})
+"""Names of days and months that are also something else."""
 _TIMELY = re.compile(r"abend|nacht|mittag|morgen|wochen|monat|jahr|stunde|uhr$|night|morning|noon|evening|week")
 
 
@@ -26,7 +28,6 @@ class Search(NamedTuple):
     found: tuple[Found, ...]
     typo: tuple[str, str] | None
     partly: bool
-    crowded: bool = False
 
 
 def search(ts: Tokens, all_runs: list[Run], clause_of: list[int]) -> Search:
@@ -45,14 +46,18 @@ def search(ts: Tokens, all_runs: list[Run], clause_of: list[int]) -> Search:
             kept.append(Found(run, ((run.start, run.end),)))
     if not all_runs:
         typo = next(((t.raw, s) for t in ts if unknown(t) and (s := suggestion(t.text)) and len(ts) < 8), None)
-    return Search(tuple(_together(kept, clause_of)), typo, partly, len(all_runs) >= MOST_RUNS)
+    return Search(tuple(_together(kept, clause_of)), typo, partly)
 
 
 def _neighbours(ts: Tokens, run: Run) -> tuple[int, int]:
     before, after = run.start - 1, run.end
     while before >= 0 and (ts[before].text in _MARKS or _only_filler(ts[before]) or _joins(ts[before])):
         before -= 1
-    while at(ts, after).text in _MARKS or (at(ts, after).text and _only_filler(at(ts, after))):
+    while (
+        at(ts, after).text in _MARKS | {"-"}
+        or at(ts, after).has("upto")
+        or (at(ts, after).text and _only_filler(at(ts, after)))
+    ):
         after += 1
     return before, after
 
@@ -62,7 +67,7 @@ def _only_filler(token: Token) -> bool:
 
 
 def _joins(token: Token) -> bool:
-    return token.has("and") or token.value("number") == 1
+    return token.has("and") or token.value("number") == 1 or token.text in ("-", "than", "als") or token.has("or")
 
 
 def _misspelled(ts: Tokens, run: Run, taken: set[int]) -> tuple[str, str] | None:
@@ -95,7 +100,7 @@ def _dangling(ts: Tokens, i: int) -> bool:
     if token.has("part", "unit", "part_of", "ago", "halb", "viertel") and len(token.text) > 1:
         return token.text not in ("back", "her", "zurueck", "minute", "second", "time")
     if token.has("weekday", "shift", "month"):
-        return len(token.text) > 4
+        return token.text not in _WORDS_TOO
     number = token.value("number")
     return isinstance(number, int) and number > 1 and not unknown(after)
 
@@ -116,7 +121,7 @@ def _pair(first: Found, second: Found, clause_of: list[int]) -> Found | None:
     a, b = first.run, second.run
     if clause_of[a.start] != clause_of[b.start] or b.start - a.end > _FAR:
         return None
-    left, right = (all(f.has_day and not f.has_time for f in r.frames) for r in (a, b))
+    left, right = (all(f.has_day and not (f.has_time or f.related) for f in r.frames) for r in (a, b))
     left_time, right_time = (all(f.has_time and not f.has_day for f in r.frames) for r in (a, b))
     if not ((left and right_time) or (left_time and right)):
         return None

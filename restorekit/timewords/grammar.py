@@ -22,7 +22,8 @@ from restorekit.timewords.tokens import Token
 from restorekit.timewords.vocabulary import phrase_starts
 
 _MOST = 64
-MOST_RUNS = 40
+_MOST_RUNS = 40
+_MOST_TRIES = 1000
 _EMPTY = Frame()
 
 
@@ -127,16 +128,20 @@ def _says(frame: Frame) -> bool:
     return any((*frame[1:5], *frame[6:13]))
 
 
-def runs(ts: Tokens) -> list[Run]:
-    """Runs of a text from left to right, none inside another, at most MOST_RUNS; two joined by `bis` become one."""
+def runs(ts: Tokens) -> tuple[list[Run], bool]:
+    """Runs of a text from left to right, none inside another; False if there was too much to look at all of it."""
     found: list[Run] = []
-    i = 0
-    while i < len(ts) and len(found) < MOST_RUNS:
-        run = _run(ts, i) if _can_begin(ts[i]) else None
+    i = tries = 0
+    while i < len(ts):
+        if len(found) >= _MOST_RUNS or tries >= _MOST_TRIES:
+            return found, False
+        run = None
+        if _can_begin(ts[i]):
+            run, tries = _run(ts, i), tries + 1
         if run is not None:
             found.append(run)
         i = run.end if run is not None else i + 1
-    return found
+    return found, True
 
 
 def _can_begin(token: Token) -> bool:

@@ -109,7 +109,7 @@ def _ago(ts: Tokens, i: int) -> Iterator[Item]:
     token = at(ts, i)
     leading = token.has("vor") or (token.value("relation") == "since")
     k = i + 1 if leading else i
-    k = k + 1 if at(ts, k).value("relation") == "around" or at(ts, k).has("shortly") else k
+    k = k + 1 if at(ts, k).value("relation") == "around" or at(ts, k).has("shortly", "roughly") else k
     found = duration(ts, k)
     if found is None or not (leading or at(ts, found[1]).has("ago")):
         return
@@ -256,7 +256,7 @@ def joint(ts: Tokens, i: int, begun: str) -> int | None:
     token = at(ts, i)
     fits = token.has("and") if begun == "between" else token.has("upto")
     if fits or token.text == "-":
-        k = skip(ts, i + 1)
+        k = i + 1 if at(ts, i + 1).has("weekday") else skip(ts, i + 1)
         return skip(ts, k + 1) if at(ts, k).text == "einschliesslich" else k
     return None
 

@@ -76,16 +76,16 @@ def local(moment: datetime, tz: str) -> datetime:
     return there.replace(tzinfo=timezone(there.utcoffset() or timedelta(0)), fold=0)
 
 
-def _read(text: str, context: Context) -> tuple[list[Outcome], Search, timedelta | None]:
+def _read(text: str, context: Context) -> tuple[list[Outcome], Search | None, timedelta | None]:
     ts = Tokens(tokens(letter(text)))
-    all_runs = runs(ts)
+    all_runs, whole = runs(ts)
     clause_of, sentence_of = clauses(ts, text, [(r.start, r.end) for r in all_runs])
     loss, loss_at = tolerance(ts, sentence_of)
     if loss_at is not None:
         all_runs = [r for r in all_runs if r.end <= loss_at[0] or loss_at[1] <= r.start]
     found = search(ts, all_runs, clause_of)
     outcomes = [_outcome(ts, one, clause_of, context) for one in found.found]
-    return outcomes, found, loss
+    return outcomes, found if whole else None, loss
 
 
 def _outcome(ts: Tokens, found: Found, clause_of: Sequence[int], context: Context) -> Outcome:
@@ -155,8 +155,8 @@ def _all_readings(frames: Iterable[Frame], context: Context) -> tuple[list[Readi
 # --- choosing among the places of a text ---------------------------------------------------------------------------
 
 
-def _chosen(base: Resolution, outcomes: list[Outcome], missed: Search, locale: Locale) -> Resolution:
-    if missed.crowded:
+def _chosen(base: Resolution, outcomes: list[Outcome], missed: Search | None, locale: Locale) -> Resolution:
+    if missed is None:
         return _asked(base, "ask_several", locale, status="vague")
     strong = [o for o in outcomes if not o.weak] or outcomes
     timed = [o for o in strong if o.status != "future"] or strong

@@ -142,6 +142,9 @@ def _clockwork(add: Any) -> None:
     add("spät späten später frühen", "edge")
     add("herum rum", "afterwards")
     add("most", "most")
+    add("or oder", "or")
+    add("gut fast almost nearly", "roughly")
+    add("oclock", "filler")
     add(_DECOYS, "decoy")
     add(_DENIALS, "denial")
     add("latest newest neueste neuester neuesten neuestes aktuellste aktuellster aktuellsten jetzt now", "latest")
@@ -207,7 +210,7 @@ _DECOYS = (
 # Words that turn what follows into something else than that moment.
 _DENIALS = (
     "nicht not kein keine keinen keinem except außer spätestens frühestens mindestens höchstens weder jeden jede jedes "
-    "jeder every each immer always täglich daily usually über mehr more over nie never"
+    "jeder every each immer always täglich daily usually über mehr more over less fewer weniger nie never"
 )
 
 _SERIOUS_KINDS = ("month", "weekday", "shift", "daypart", "which", "feast")
