@@ -24,8 +24,10 @@ from restorekit.errors import (
     RestorekitError,
     UndoImpossible,
     UnknownName,
+    UsageError,
 )
 from restorekit.model.artifact import Loaded
+from restorekit.model.changes import DatabaseChanges
 from restorekit.model.contents import Contents, Fingerprint
 from restorekit.model.database import Where
 from restorekit.model.difference import TableAction, TableDifference
@@ -34,6 +36,7 @@ from restorekit.model.plan import Policy
 from restorekit.model.point import Compression, Format
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.ports import Engine
+from restorekit.timeline.states import between
 
 _ORDERS = (
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, status VARCHAR(20), note VARCHAR(200),"
@@ -755,5 +758,81 @@ class ExchangingContract:
         assert facts(lab.engine.contents(live())) == before
 
 
-class EngineContract(LoadingContract, ReadingContract, ExchangingContract):
+class Chronicle:
+    """One look after the other, kept as the catalog keeps them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cursor = ""
+        self._states: dict[str, Contents] = {}
+        self.look()
+
+    def look(self) -> dict[tuple[str, str], list[tuple[str, int | None]]]:
+        """What happened since the last look: by database and table the kind (operation or blow) and its rows."""
+        found: dict[tuple[str, str], list[tuple[str, int | None]]] = {}
+        more = True
+        while more:
+            reading = self._engine.changes(self._cursor)
+            assert reading.problems == ()
+            assert not set(reading.states) & set(reading.unchanged)
+            for one in [*reading.changes, *(self._since_last(n, state) for n, state in reading.states.items())]:
+                for tally in one.tallies:
+                    found.setdefault((one.database, tally.table), []).append((tally.op, tally.rows))
+                for blow in one.blows:
+                    found.setdefault((one.database, blow.table), []).append((blow.kind, blow.rows))
+            self._cursor, more = reading.cursor, reading.more
+        return found
+
+    def _since_last(self, database: str, state: Contents) -> DatabaseChanges:
+        before = self._states.get(database, state)
+        self._states[database] = state
+        tallies, blows, _ = between([before, state])
+        return DatabaseChanges(database=database, tallies=tuple(tallies), blows=tuple(blows))
+
+
+class ChroniclingContract:
+    """What changed, whether a log tells it or the states do."""
+
+    def test_where_nothing_happens_nothing_is_told(self, lab: Lab) -> None:
+        make_shop(lab)
+        chronicle = Chronicle(lab.engine)
+        assert [chronicle.look() for _ in range(3)] == [{}, {}, {}]
+
+    def test_a_change_is_told_once_and_of_its_table_only(self, lab: Lab) -> None:
+        make_shop(lab)
+        make_shop(lab, "other")
+        chronicle = Chronicle(lab.engine)
+        lab.run("shop", insert("visits", ["'x', 'y'"] * 3), "UPDATE options_ SET v = 'other' WHERE k = 'option 1'")
+        found = chronicle.look()
+        assert set(found) == {("shop", "visits"), ("shop", "options_")}
+        assert found["shop", "visits"] == [("I", 3)]
+        lab.run("other", insert("visits", ["'x', 'y'"]))
+        assert chronicle.look() == {("other", "visits"): [("I", 1)]}
+        assert chronicle.look() == {}
+
+    def test_what_is_destroyed_is_told(self, lab: Lab) -> None:
+        make_shop(lab)
+        chronicle = Chronicle(lab.engine)
+        lab.run("shop", "DELETE FROM order_lines", "DROP TABLE visits")
+        found = chronicle.look()
+        assert set(found) == {("shop", "order_lines"), ("shop", "visits")}
+        assert ("D", 80) in found["shop", "order_lines"]
+        assert "mass_delete" in [kind for kind, _ in found["shop", "order_lines"]]
+        assert "drop_table" in [kind for kind, _ in found["shop", "visits"]]
+
+    def test_the_same_look_may_be_repeated(self, lab: Lab) -> None:
+        make_shop(lab)
+        first = lab.engine.changes("")
+        lab.run("shop", "DELETE FROM visits")
+        once, again = lab.engine.changes(first.cursor), lab.engine.changes(first.cursor)
+        assert once.changes == again.changes
+        assert {n: facts(s) for n, s in once.states.items()} == {n: facts(s) for n, s in again.states.items()}
+
+    @pytest.mark.parametrize("cursor", ["nonsense", "{}", '{"binlog": 4}', "x:y", " "])
+    def test_a_cursor_of_nobody_is_refused(self, lab: Lab, cursor: str) -> None:
+        with pytest.raises(UsageError):
+            lab.engine.changes(cursor)
+
+
+class EngineContract(LoadingContract, ReadingContract, ExchangingContract, ChroniclingContract):
     """All of it."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from contract.engine import ExchangingContract, LoadingContract, ReadingContract
+from contract.engine import ChroniclingContract, ExchangingContract, LoadingContract, ReadingContract
 from servers.mariadb import LiveServer
 from servers.mariadb_live import live_on
 
@@ -64,8 +64,8 @@ class MariaDBLab:
             self._server.rows(f"DROP DATABASE {quoted(name)}")
 
 
-def labs(**options: Any) -> Iterator[LiveServer]:
-    with LiveServer.running(args=FAST, **options) as running:
+def labs(*args: str, **options: Any) -> Iterator[LiveServer]:
+    with LiveServer.running(args=(*FAST, *args), **options) as running:
         yield running
 
 
@@ -77,6 +77,11 @@ def plain() -> Iterator[LiveServer]:
 @pytest.fixture(scope="module")
 def logged() -> Iterator[LiveServer]:
     yield from labs(log_bin=True)
+
+
+@pytest.fixture(scope="module")
+def logged_by_row() -> Iterator[LiveServer]:
+    yield from labs("--binlog-format=ROW", log_bin=True)
 
 
 def cleared(server: LiveServer) -> Iterator[MariaDBLab]:
@@ -103,6 +108,12 @@ class TestExchanging(ExchangingContract):
     @pytest.fixture
     def lab(self, plain: LiveServer) -> Iterator[MariaDBLab]:
         yield from cleared(plain)
+
+
+class TestChronicling(ChroniclingContract):
+    @pytest.fixture
+    def lab(self, logged_by_row: LiveServer) -> Iterator[MariaDBLab]:
+        yield from cleared(logged_by_row)
 
 
 @pytest.mark.long

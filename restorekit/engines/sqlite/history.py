@@ -25,7 +25,7 @@ _PATIENCE_S = connect.BUSY_S
 class Cursor(Value):
     """A look: when, and the mark of each database; an empty mark fits nothing, so that it is read at the next look."""
 
-    kind: Literal["sqlite"] = "sqlite"
+    kind: Literal["sqlite"]
     looked_at: Moment | None = None
     marks: dict[str, str] = {}
 
@@ -33,7 +33,7 @@ class Cursor(Value):
     def parsed(cls, text: str) -> "Cursor":
         """The cursor of that text, an empty one for empty text; raises UsageError for what is none of ours."""
         try:
-            return cls.model_validate_json(text) if text else cls()
+            return cls.model_validate_json(text) if text else cls(kind="sqlite")
         except ValidationError:
             raise UsageError(
                 "this is no record of a look at SQLite databases; nothing was read", hint="Begin with an empty one."
@@ -79,7 +79,7 @@ def changes(places: Places, cursor: str) -> LogReading:
         unchanged=tuple(look.unchanged),
         looked_at=look.at,
         problems=tuple(look.problems),
-        cursor=Cursor(looked_at=look.at, marks=look.marks).model_dump_json(),
+        cursor=Cursor(kind="sqlite", looked_at=look.at, marks=look.marks).model_dump_json(),
     )
 
 
