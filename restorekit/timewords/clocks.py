@@ -100,7 +100,7 @@ def _minute_after(ts: Tokens, i: int) -> tuple[int, int] | None:
 
 def _said_as_hour(ts: Tokens, i: int) -> bool:
     """A lone number is an hour after `um`, `gegen`, `before` …, or before a part of the day."""
-    before, after = at(ts, i - 1), at(ts, i + 1)
+    token, before, after = at(ts, i), at(ts, i - 1), at(ts, i + 1)
     if after.kind in ("number", "decimal", "clock") or after.has("unit", "month", "uhr", "calendar_week", "past", "to"):
         return False
     if after.has("daypart") or (after.text in ("in", "this", "at") and at(ts, skip(ts, i + 2)).has("daypart")):
@@ -109,8 +109,9 @@ def _said_as_hour(ts: Tokens, i: int) -> bool:
         before.text in _HOUR_PREPOSITIONS or before.value("relation") in ("before", "after", "around", "until", "since")
     ):
         return False
-    # "nach 3 Versuchen", "ab 5 Artikeln" count things
-    return not (after.kind == "word" and not after.meanings and before.text not in _HOUR_PREPOSITIONS)
+    # "nach 3 Versuchen", "um 5 Artikel" count things
+    noun = before.text not in _HOUR_PREPOSITIONS or (len(after.raw) > 1 and after.raw[:1].isupper() and not token.dot)
+    return not (after.kind == "word" and not after.meanings and noun)
 
 
 def spoken(ts: Tokens, i: int) -> Found:

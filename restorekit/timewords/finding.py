@@ -6,7 +6,7 @@ from typing import NamedTuple
 from restorekit.timewords.grammar import Run, merged
 from restorekit.timewords.reading import Tokens, at, unknown
 from restorekit.timewords.tokens import Token
-from restorekit.timewords.vocabulary import suggestion
+from restorekit.timewords.vocabulary import suggestion, words
 
 _MARKS = frozenset(",()[]\"'")
 _FAR = 8
@@ -80,9 +80,10 @@ def _misspelled(ts: Tokens, run: Run, taken: set[int]) -> tuple[str, str] | None
     return None
 
 
-def _timely(token: Token) -> bool:
-    """An unknown word made of known ones: `Vorabend`, `spätnachmittäglich`."""
-    return unknown(token) and _TIMELY.search(token.text) is not None
+def _timely(ts: Tokens, i: int) -> bool:
+    """An unknown word made of known ones: `Vorabend`, `spätabends`; a greeting is none."""
+    token = at(ts, i)
+    return unknown(token) and token.text not in words() and _TIMELY.search(token.text) is not None
 
 
 def _incomplete(ts: Tokens, run: Run, taken: set[int]) -> bool:
@@ -90,7 +91,7 @@ def _incomplete(ts: Tokens, run: Run, taken: set[int]) -> bool:
     before, after = _neighbours(ts, run)
     if at(ts, before).has("denial") and before not in taken:
         return True
-    return any(i not in taken and (_dangling(ts, i) or _timely(at(ts, i))) for i in (before, after))
+    return any(i not in taken and (_dangling(ts, i) or _timely(ts, i)) for i in (before, after))
 
 
 def _dangling(ts: Tokens, i: int) -> bool:

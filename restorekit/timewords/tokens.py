@@ -9,10 +9,27 @@ from restorekit.timewords.vocabulary import Meaning, compounds, words
 
 # A word cut off by a dot: the dot is its own, not the end of a sentence.
 _ABBREVIATIONS = (
-    "mo di mi do fr sa so mon tue tues wed thu thur thurs fri sat sun jan feb febr mar mrz apr jun jul aug sep sept okt"
-    " oct nov dez dec std stdn min sek sec h hr hrs ca circa approx bzw z b uhr w wk d p a"
+    "mo di mi do fr sa so mon tue tues wed thu thur thurs fri sat sun jan feb febr mar mrz apr jun jul aug sep sept "
+    "okt oct nov dez dec std stdn min sek sec h hr hrs ca circa approx bzw z b uhr w wk d p a"
 )
 _ABBREVIATED = frozenset(_ABBREVIATIONS.split())
+# "Good morning" and "schönes Wochenende" name no time.
+_GREETING = frozenset(
+    {
+        "guten",
+        "gute",
+        "gutes",
+        "schoenen",
+        "schoene",
+        "schoenes",
+        "good",
+        "nice",
+        "great",
+        "lovely",
+        "happy",
+        "pleasant",
+    }
+)
 _UNIT = r"h|hrs?|std|min|mins|sek|sec|secs|s|d|days?|w|wks?|weeks?|uhr"
 _AMOUNT = (
     r"(?:[$€£]\s?\d+(?:[.,]\d+)*)"
@@ -170,6 +187,7 @@ def _joined(found: list[Token], token: Token) -> list[Token]:
             return found
     if token.kind == "word":
         text = token.text if token.text in words() else token.text.removesuffix("'s")
-        token = token._replace(text=text, meanings=words().get(text, ()))
+        greeted = last is not None and last.text in _GREETING
+        token = token._replace(text=text, meanings=() if greeted else words().get(text, ()))
     found.append(token)
     return found
