@@ -46,7 +46,7 @@ _MONTH_PREPOSITIONS = frozenset(
 _RISKY = frozenset({"so", "do", "mi", "di", "mo", "sa", "fr", "mon", "sun", "sat", "wed", "thu", "fri"})
 
 
-def _year_tail(ts: Tokens, i: int) -> tuple[int | None, int | None, int]:
+def year_tail(ts: Tokens, i: int) -> tuple[int | None, int | None, int]:
     """(year, shift, end) of what follows a date: `2009`, `'09`, `of last year`, `letzten Jahres`."""
     k = i + 1 if at(ts, i).text in (",", "'") else i
     year = at(ts, k)
@@ -90,7 +90,7 @@ def dotted(ts: Tokens, i: int) -> Found:
         year = _short(int(parts[2])) if short else int(parts[2])
         yield Dated(int(parts[0]), int(parts[1]), year, short_year=short), i + 1
     else:
-        _, shift, end = _year_tail(ts, i + 1)
+        _, shift, end = year_tail(ts, i + 1)
         yield Dated(int(parts[0]), int(parts[1]), year_shift=shift), end
 
 
@@ -101,7 +101,7 @@ def _undotted(ts: Tokens, i: int) -> Found:
     if month > 12 or not 1 <= day <= 31 or _counts(ts, i) or at(ts, i - 1).text in ("um", "at", "-"):
         return
     if fits_here(ts, i, strict=True):
-        year, shift, end = _year_tail(ts, i + 1)
+        year, shift, end = year_tail(ts, i + 1)
         doubt = None if sure or year or shift is not None or at(ts, i + 1).kind == "clock" else "order"
         yield Dated(day, month, year, shift, doubt), end  # type: ignore[arg-type]
 
@@ -161,7 +161,7 @@ def named_month(ts: Tokens, i: int) -> Found:
     if day is not None:
         k = day[1] + 1 if at(ts, day[1]).text == "of" else day[1]
         for month in options(ts, k, "month"):
-            year, shift, end = _year_tail(ts, k + 1)
+            year, shift, end = year_tail(ts, k + 1)
             yield Dated(day[0], month.value, year, shift), end
     for month in options(ts, i, "month"):
         yield from _month_first(ts, i, month.value)
@@ -184,11 +184,11 @@ def _month_first(ts: Tokens, i: int, month: int) -> Found:
     k = i + 2 if at(ts, i + 1).text == "the" else i + 1
     day = _ordinal(ts, k)
     if day is not None and not _counts(ts, day[1] - 1):
-        year, shift, end = _year_tail(ts, day[1])
+        year, shift, end = year_tail(ts, day[1])
         yield Dated(day[0], month, year, shift), end
         if at(ts, k).text.startswith("0") and not year:
             yield Month(month, _short(day[0])), day[1]
-    year, shift, end = _year_tail(ts, i + 1)
+    year, shift, end = year_tail(ts, i + 1)
     before = at(ts, i - 1)
     if (
         year
@@ -230,7 +230,7 @@ def shifted(ts: Tokens, i: int) -> Found:
     if at(ts, i).text == "morgen" and (before.has("shift", "weekday") or before.text in ("am", "diesem", "der", "den")):
         return
     for meaning in options(ts, i, "shift"):
-        yield Shift(meaning.value), i + 1
+        yield Shift(meaning.value), i + 2 if at(ts, i + 1).text in ("tag", "tages", "tage") else i + 1
 
 
 def weekdays(ts: Tokens, i: int) -> Found:
@@ -313,7 +313,7 @@ def weeks(ts: Tokens, i: int) -> Found:
     if at(ts, k).text in "/-" and year.kind == "number" and len(year.text) == 4:
         yield Week(week, year.number), k + 2
         return
-    said, _, end = _year_tail(ts, k)
+    said, _, end = year_tail(ts, k)
     yield Week(week, said), end
 
 
@@ -334,7 +334,7 @@ def feasts(ts: Tokens, i: int) -> Found:
     """`Heiligabend`, `Silvester 2008`, `Easter`."""
     found = phrase(ts, i)
     if found is not None and found[0].kind == "feast":
-        year, shift, end = _year_tail(ts, found[1])
+        year, shift, end = year_tail(ts, found[1])
         yield Holiday(found[0].value, year, shift), end
 
 

@@ -53,7 +53,7 @@ RELATIONS = {
     "until": "until till til",
     "since": "since",
     "around": "around about approximately approx roughly circa",
-    "during": "during",
+    "during": "during when",
 }
 SHORTLY = "shortly just right immediately directly briefly"
 PARTS = {"early": "early beginning start", "mid": "mid middle", "late": "late end"}

@@ -23,7 +23,14 @@ WEEKDAYS = {
     5: "samstag sonnabend sa",
     6: "sonntag so",
 }
-DAYS = {0: "heute heut", -1: "gestern", -2: "vorgestern", -3: "vorvorgestern", 1: "morgen", 2: "übermorgen"}
+DAYS = {
+    0: "heute heut heutige heutigen heutiger heutiges",
+    -1: "gestern gestrige gestrigen gestriger gestriges gestrigem",
+    -2: "vorgestern vorgestrige vorgestrigen vorgestriger vorgestriges",
+    -3: "vorvorgestern",
+    1: "morgen",
+    2: "übermorgen",
+}
 DAYPARTS = {
     "de_morning": "morgen morgens früh frühmorgens frühs",
     "de_forenoon": "vormittag vormittags",
@@ -56,7 +63,7 @@ RELATIONS = {
     "until": "bis",
     "since": "seit ab seitdem",
     "around": "gegen ca circa zirka etwa ungefähr rund schätzungsweise",
-    "during": "beim während bei",
+    "during": "beim während bei als",
 }
 SHORTLY = "kurz unmittelbar direkt knapp gleich"
 PARTS = {"early": "anfang beginn", "mid": "mitte", "late": "ende"}

@@ -113,7 +113,7 @@ def _places(ts: Tokens, i: int, start: int) -> set[int]:
 def _steps(ts: Tokens, state: _State, found: list[Item]) -> Iterator[_State]:
     for item, end in found:
         # "Freitag vor dem 17.01.": what stands before the relation does not date what stands after it
-        if state.turned and (item.has_day or item.daypart):
+        if state.turned and (item.has_day or (item.daypart and not state.frame.clock)):
             continue
         both = merged(state.frame, item)
         if both is not None:

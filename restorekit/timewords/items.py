@@ -5,7 +5,7 @@ from typing import cast
 
 from restorekit.model.resolution import Relation
 from restorekit.timewords.clocks import clocks, dayparts, range_end, zones
-from restorekit.timewords.dates import days
+from restorekit.timewords.dates import days, year_tail
 from restorekit.timewords.reading import (
     Quantity,
     Tokens,
@@ -40,7 +40,7 @@ AFTERWARDS = frozenset({"herum", "rum"})
 """`um den 17.01. herum`: relations that stand last."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _SPAN_DAYS = {"day": 1, "week": 7, "weekend": 7, "month": 30, "year": 365}
-_CONJUNCTIONS = frozenset({"bevor", "ehe", "nachdem", "seitdem", "before", "after", "since"})
+_CONJUNCTIONS = frozenset({"bevor", "ehe", "nachdem", "seitdem", "before", "after", "since", "als", "when"})
 _DAMAGE_STEMS = (
     "geloesch",
     "delet",
@@ -241,7 +241,8 @@ def _ends(ts: Tokens, i: int) -> Iterator[tuple[DaySaid, int]]:
     yield from days(ts, i)
     lone = lone_number(ts, i)
     if lone is not None and 1 <= lone <= 31 and not at(ts, i + 1).has("uhr", "unit", "month", "meridiem"):
-        yield Dated(lone), i + 1
+        year, shift, end = year_tail(ts, i + 1)
+        yield Dated(lone, year=year, year_shift=shift), end
 
 
 def opener(ts: Tokens, i: int) -> tuple[str, int]:
@@ -281,7 +282,9 @@ def _joined_days(first: DaySaid, last: DaySaid) -> DayRange | None:
         year = first.year
         month = first.month or last.month
         if last.month is None:
-            last = last._replace(month=first.month, year=first.year, year_shift=first.year_shift)
+            last = last._replace(month=first.month)
+            if last.year is None and last.year_shift is None:
+                last = last._replace(year=first.year, year_shift=first.year_shift)
         if year is None and last.year is not None:
             year = last.year - 1 if (month or 0) > (last.month or 0) else last.year
         shift = first.year_shift if first.year_shift is not None else last.year_shift

@@ -137,8 +137,11 @@ def quantity(ts: Tokens, i: int) -> tuple[Quantity, int] | None:
         return Quantity(seconds / 60, "minute", few=False), k + 1
     if at(ts, k).has("fortnight"):
         return Quantity(2, "week", few=False), k + 1
-    if at(ts, k).has("quarter") and at(ts, k + 1).text == "of" and at(ts, k + 3).value("unit") == "hour":
-        return Quantity(15, "minute", few=False), k + 4
+    quarters = number(ts, i)
+    if at(ts, k).has("quarter"):
+        quarters = (1, k)
+    if quarters and at(ts, quarters[1]).has("quarter") and at(ts, quarters[1] + 3).value("unit") == "hour":
+        return Quantity(15 * quarters[0], "minute", few=False), quarters[1] + 4
     found = _amount(ts, i)
     if found is None:
         return None

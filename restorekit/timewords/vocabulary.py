@@ -124,7 +124,7 @@ def _clockwork(add: Any) -> None:
     add("halbe halben halber halbes", "number", 0.5)
     add("viertel", "viertel", 15)
     add("dreiviertel", "viertel", 45)
-    add("quarter", "quarter")
+    add("quarter quarters", "quarter")
     add("past", "past")
     add("to", "to")
     add("mitternacht midnight", "named", "midnight")
@@ -181,6 +181,10 @@ def phrases() -> dict[tuple[str, ...], Meaning]:
         "up to": Meaning("relation", "until"),
         "in the": Meaning("filler", ""),
     }
+    for unit in ("sekunden", "minuten", "stunden", "tagen", "wochen", "monaten", "jahren", "langer zeit"):
+        fixed[f"vor {unit}"] = Meaning("vague", "recently")
+    for unit in ("seconds", "minutes", "hours", "days", "weeks", "months", "years", "long", "a long time"):
+        fixed[f"{unit} ago"] = Meaning("vague", "recently")
     return table | {tuple(text.split()): meaning for text, meaning in fixed.items()}
 
 
