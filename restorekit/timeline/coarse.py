@@ -8,24 +8,25 @@ from restorekit.model.changes import Blow, Episode, Tally
 from restorekit.timeline import words
 from restorekit.timeline.destruction import DEFINITIONS, Hit
 from restorekit.timeline.episodes import LEAST_SERIOUS, LEAST_SLOT, Voice
-from restorekit.timeline.ground import SLOT_S, Span, moment
+from restorekit.timeline.ground import Span, moment
 from restorekit.timeline.surprise import expectation, surprise
 
 UNKNOWN_AMOUNT = 8
 """A change of unknown size weighs like this many rows: enough in a table that rarely changes, not in another."""
 
 OFTEN = 0.5
+_MINUTE_S = 60
 _HABIT = 3
 
 
 def is_coarse(tally: Tally) -> bool:
-    """Whether its slot is the time between two states."""
-    return tally.end - tally.start > SLOT_S
+    """Whether its slot is the time between two states, however short; a log counts by the minute of the clock."""
+    return tally.end - tally.start != _MINUTE_S or tally.start % _MINUTE_S != 0
 
 
 def is_coarse_blow(blow: Blow) -> bool:
-    """Whether it was concluded from two states; a long transaction has its place in the log."""
-    return not blow.position and blow.ended_at - blow.began_at > SLOT_S
+    """Whether it was concluded from two states; every other has its place in the log."""
+    return not blow.position
 
 
 class Intervals:
@@ -61,7 +62,7 @@ def found(intervals: Intervals, spans: Iterable[Span], voice: Voice) -> list[Epi
 
 def hits(blows: Sequence[Blow]) -> list[Hit]:
     """Losses that are not this table's habit: at most twice before or after."""
-    losses = [b for b in blows if b.kind not in DEFINITIONS]
+    losses = [b for b in blows if b.kind not in DEFINITIONS and b.rows != 0]  # an empty table is no loss
     times = {table: sum(b.table == table for b in losses) for table in {b.table for b in losses}}
     kept = [b for b in losses if times[b.table] <= _HABIT]
     # Two states do not say whether rows went at once or one by one.

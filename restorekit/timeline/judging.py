@@ -51,14 +51,24 @@ def history(
     muted = {table for table in {t.table for t in tallies} | {b.table for b in blows} if labels.muted(table)}
     heard = [t for t in tallies if t.start < end and t.table not in muted]
     struck = [b for b in blows if b.began_at < end and b.table not in muted]
-    logged = _logged(heard, struck, covering(stretches, "rows", "statements"))
-    rough = _rough(heard, struck, covering(stretches, "states"))
+    quiet = min(end, _last(heard, struck) + DAY_S)
+    logged = _logged(heard, struck, _until(covering(stretches, "rows", "statements"), quiet))
+    rough = _rough(heard, struck, _until(covering(stretches, "states"), end))
     fine, between = _judged(logged, voice), _judged_rough(rough, logged.known, voice)
     fine.routine.update(muted)
     every = sorted([*fine.episodes, *between.episodes], key=lambda e: (e.start, e.end))
     return _history(every, (logged, rough), (fine, between), voice, end).model_copy(
         update={"stretches": tuple(stretches)}
     )
+
+
+def _last(tallies: Iterable[Tally], blows: Iterable[Blow]) -> int:
+    """The last sign of life. The silence of a site that was given up says nothing about what was usual in its life."""
+    return max([*(t.end for t in tallies), *(b.ended_at for b in blows)], default=0)
+
+
+def _until(spans: Iterable[Span], end: int) -> list[Span]:
+    return [(start, min(until, end)) for start, until in spans if start < end]
 
 
 def _logged(tallies: Iterable[Tally], blows: Iterable[Blow], known: list[Span]) -> _Seen:
@@ -96,10 +106,12 @@ def _judged(seen: _Seen, voice: Voice) -> _Found:
 
 def _judged_rough(seen: _Seen, logged: list[Span], voice: Voice) -> _Found:
     """All states say what is usual; what stands out is told only of the time that no log covers."""
-    intervals = coarse.Intervals(seen.tallies, _length(seen.known))
     hits: dict[Span, list[destruction.Hit]] = {}
     for hit in coarse.hits(seen.blows):
         hits.setdefault((hit.start, hit.end), []).append(hit)
+    lost = {(span, hit.table) for span, held in hits.items() for hit in held}  # told as such, and no work of anybody
+    work = [t for t in seen.tallies if ((t.start, t.end), t.table) not in lost]
+    intervals = coarse.Intervals(work, _length(seen.known))
     told = [span for span in intervals.by_span if not inside(span, logged)]
     accidents = [coarse.accident(span, hits[span], voice) for span in sorted(hits) if not inside(span, logged)]
     return _Found([*coarse.found(intervals, told, voice), *accidents], intervals.often())
