@@ -224,7 +224,7 @@ def clauses(ts: Tokens, text: str, read: Sequence[tuple[int, int]]) -> tuple[lis
         clause_of.append(clause)
         sentence_of.append(sentence)
         if token.kind == "mark" and i not in inside:
-            clause += token.text in ",;:()"
+            clause += token.text in ",;()"
             ends = token.text in ".!?;"
             clause, sentence = clause + ends, sentence + ends
         elif token.text in ("aber", "but", "dann", "then"):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from restorekit.timewords.said import Clock, Dated, Frame, Instant, Month, Week, Weekday, Zone
@@ -131,12 +132,12 @@ _LOOSE: list[tuple[str, _Build, bool]] = [
 ]
 
 
+@cache
 def _formats() -> list[tuple[re.Pattern[str], _Build, bool]]:
     found = [(re.compile(_NOT_BEFORE + "(?:" + text + ")" + _NOT_AFTER), build, bare) for text, build, bare in _BOUNDED]
     return found + [(re.compile(text), build, bare) for text, build, bare in _LOOSE]
 
 
-_FORMATS = _formats()
 _ISO_DAY = re.compile(_NOT_BEFORE + _ISO + _NOT_AFTER)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,15}://\S+")
 _DIGIT = re.compile(r"\d")
@@ -147,7 +148,7 @@ def find(plain: str) -> list[Stamp]:
     if not _DIGIT.search(plain):
         return []
     found = [Stamp(m.start(), m.end(), Frame()) for m in _ADDRESS.finditer(plain)]
-    for pattern, build, bare in [*_FORMATS, (_ISO_DAY, _moment, False)]:
+    for pattern, build, bare in [*_formats(), (_ISO_DAY, _moment, False)]:
         for match in pattern.finditer(plain):
             if all(match.end() <= s.start or s.end <= match.start() for s in found):
                 found.append(Stamp(match.start(), match.end(), build(match), bare))
