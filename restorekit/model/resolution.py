@@ -57,7 +57,8 @@ class Resolution(Value):
     """The words, the clock and zone they were read by, and what they can mean.
 
     `candidates`: one if `ok`; at least two, or one and a question, if `needs_choice`; those in which to look for it,
-    if any were said, if `event`; none otherwise. `spans` are the stretches [from, to) of `text`, in characters, that were read. `tolerance`: how much loss the writer accepts.
+    if any were said, if `event`; none otherwise. `spans` are the stretches [from, to) of `text`, in characters, that
+    were read. `tolerance`: how much loss the writer accepts.
     """
 
     text: str
