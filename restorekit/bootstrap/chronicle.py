@@ -70,6 +70,7 @@ class Chronicle:
         tallies = [t for t in tallies if not _ours(t.start, t.end, swaps)]
         blows = [b for b in blows if not _ours(b.began_at, b.ended_at, swaps)]
         now = now or self._house.clock.now()
+        stretches = [s.model_copy(update={"end": min(s.end, now)}) for s in stretches if s.start < now]
         zone = ZoneInfo(self._settings.timezone)
         mute = (*playbook.timeline.mute, *playbook.swap.volatile)
         histories: dict[Locale, History] = {
@@ -83,18 +84,28 @@ class Chronicle:
             )
             for locale in LOCALES
         }
-        histories = {locale: _mended(known, swaps) for locale, known in histories.items()}
+        mended = [at for at in self._standing(database) if at <= now]
+        histories = {locale: _mended(known, mended) for locale, known in histories.items()}
         return Told(tuple(tallies), tuple(blows), tuple(stretches), histories, problems)
 
     def _swaps(self, database: DatabaseId) -> list[tuple[int, int]]:
         """When restorekit itself exchanged this database, in seconds, with some room."""
-        catalog = self._house.catalog
-        runs = [run for run in catalog.runs(limit=_MOST_RUNS) if run.request.target == database]
-        receipts = [r for run in runs if (r := catalog.kept(run.id, Receipt))]
-        undone = [u for run in runs if (u := catalog.kept(run.id, Undone))]
-        moments = [r.exchanged.exchanged_at for r in receipts] + [u.exchanged.exchanged_at for u in undone]
-        ends = [int(at.timestamp()) for at in moments]
+        ends = [int(at.timestamp()) for swapped, undone in self._exchanges(database) for at in (swapped, undone) if at]
         return sorted((end - _ROOM_S, end + _ROOM_S) for end in ends)
+
+    def _standing(self, database: DatabaseId) -> list[datetime]:
+        """When it was restored and nobody took that back: an undo brings back the accident, too."""
+        return [swapped for swapped, undone in self._exchanges(database) if undone is None]
+
+    def _exchanges(self, database: DatabaseId) -> list[tuple[datetime, datetime | None]]:
+        """Swaps, each with its undo."""
+        catalog = self._house.catalog
+        found: list[tuple[datetime, datetime | None]] = []
+        for run in catalog.runs(limit=_MOST_RUNS):
+            if run.request.target == database and (receipt := catalog.kept(run.id, Receipt)):
+                undone = catalog.kept(run.id, Undone)
+                found.append((receipt.exchanged.exchanged_at, undone.exchanged.exchanged_at if undone else None))
+        return found
 
 
 def _ours(start: int, end: int, swaps: Sequence[tuple[int, int]]) -> bool:
@@ -102,10 +113,10 @@ def _ours(start: int, end: int, swaps: Sequence[tuple[int, int]]) -> bool:
     return any(begin <= start and end <= finish + _ROOM_S for begin, finish in swaps)
 
 
-def _mended(known: History, swaps: Sequence[tuple[int, int]]) -> History:
+def _mended(known: History, restored: Sequence[datetime]) -> History:
     """An accident after which the database was restored is no accident any more; it stays among the episodes."""
     accident = known.accident
-    if accident is None or not any(begin > accident.start.timestamp() for begin, _ in swaps):
+    if accident is None or not any(at > accident.start for at in restored):
         return known
     return known.model_copy(update={"accident": None})
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from restorekit.bootstrap.chronicle import Chronicle, Told
 from restorekit.bootstrap.shelf import Shelf
-from restorekit.choosing import Outlook, settled
+from restorekit.choosing import Outlook, doubt, settled
 from restorekit.errors import NoPoint, RestorekitError
 from restorekit.model.database import DatabaseId
 from restorekit.model.plan import Plan
@@ -68,7 +68,8 @@ class Planner:
         policy = self.playbook(request.target).policy()
         plan = planning.plan(request, choices, policy, self._live(request.target), why)
         # A backup or a log that nobody can read is no reason to stop, and every reason to say that there may be more.
-        return plan.model_copy(update={"cautions": (*plan.cautions, *unread, *told.problems)})
+        doubts = tuple(said for said in (doubt(plan.point, why.look),) if said)
+        return plan.model_copy(update={"cautions": (*plan.cautions, *doubts, *unread, *told.problems)})
 
     def _reasoning(self, request: Request, told: Told) -> planning.Reasoning:
         zone = ZoneInfo(self._settings.timezone)

@@ -21,7 +21,8 @@ def settled(request: Request, history: History | None, zone: tzinfo) -> Bounds:
     """Settle each vague wish, and put the accident above all, if nobody named an upper end.
 
     A day in which the last change has to be contained means the end of the last larger change of that day; a day in
-    which the damage was done means the beginning of the accident. Without a history the safe ends stay.
+    which the damage was done means the beginning of the accident. Without a history the safe ends stay. What has to be
+    contained of a day with an accident is what came before it.
     """
     if request.point_id is not None:
         return Bounds(request.wishes, ())
@@ -54,15 +55,25 @@ def _settle(wish: Wish, known: History, locale: Locale, zone: tzinfo) -> tuple[W
         return wish, ""
     inside = [e for e in known.episodes if e.end >= wish.start and e.start < wish.end]
     if wish.role == "must_contain":
-        return _contained(wish, [e for e in inside if e.kind == "serious"], locale, zone)
+        return _contained(wish, known.accident, [e for e in inside if e.kind == "serious"], (locale, zone))
     if wish.role == "before_damage" and (hits := [e for e in inside if e.kind == "accident"]):
         reason = _accident("accident_in", hits[0], locale, zone, said=wish.words)
         return wish.model_copy(update={"at": hits[0].start}), reason
     return wish, ""
 
 
-def _contained(wish: Wish, serious: list[Episode], locale: Locale, zone: tzinfo) -> tuple[Wish, str]:
+def _contained(
+    wish: Wish, accident: Episode | None, serious: list[Episode], said_in: tuple[Locale, tzinfo]
+) -> tuple[Wish, str]:
     """The end of the last larger change inside; where nothing is known of one, the whole interval."""
+    locale, zone = said_in
+    if accident is not None and wish.start is not None and wish.start <= accident.start < wish.at:
+        # What somebody did after the damage is no reason to restore the damage.
+        serious = [e for e in serious if e.start < accident.start]
+        if not serious:
+            when = words.minute(locale, accident.start.astimezone(zone))
+            said = text(locale, "until_accident", words=wish.words, when=when)
+            return wish.model_copy(update={"at": accident.start}), said
     if not serious:
         when = words.minute(locale, wish.at.astimezone(zone))
         return wish, text(locale, "no_serious_in", words=wish.words, when=when)

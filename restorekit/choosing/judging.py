@@ -38,12 +38,12 @@ class Outlook:
         """What happened, told in the language of the request."""
         return self.histories.get(self.locale)
 
-    @property
-    def upper(self) -> datetime:
-        """What a restore should have reached: the accident or the moment named, else now."""
+    def reach(self, at: datetime) -> datetime | None:
+        """What data of `at` fall short of: the next of accident, moment named and now; None if they are of later."""
         ends = [w.at for w in self.wishes if w.role != "must_contain"]
         accident = self.history.accident if self.history else None
-        return min([*ends, *([accident.start] if accident else []), self.now])
+        aims = [*ends, *([accident.start] if accident else []), self.now]
+        return min((aim for aim in aims if aim >= at), default=None)
 
 
 def judged(point: RecoveryPoint, look: Outlook) -> Choice:
@@ -57,19 +57,37 @@ def judged(point: RecoveryPoint, look: Outlook) -> Choice:
 def damage(point: RecoveryPoint, look: Outlook) -> str:
     """A sentence if the data are surely from after the accident began: at the best end of their bounds."""
     accident = look.history.accident if look.history else None
-    earliest = point.earliest or (None if point.quality == Quality.BOUNDED else point.consistent_at)
-    if accident is None or earliest is None or earliest <= accident.start:
+    first, _ = ends(point)
+    if accident is None or first is None or first <= accident.start:
         return ""
     when = words.minute(look.locale, accident.start.astimezone(look.zone))
-    at = offset_minute(look.locale, earliest.astimezone(look.zone))
-    return text(look.locale, "holds_accident", when=when, at=at)
+    return text(look.locale, "holds_accident", when=when, at=_said(first, look))
+
+
+def doubt(point: RecoveryPoint, look: Outlook) -> str:
+    """A sentence if nobody can say whether the data are from before the accident or after its beginning."""
+    accident = look.history.accident if look.history else None
+    first, last = ends(point)
+    if accident is None or (first is not None and first > accident.start):
+        return ""
+    if last is not None and last <= accident.start:
+        return ""
+    when = words.minute(look.locale, accident.start.astimezone(look.zone))
+    return text(look.locale, "may_hold_accident", when=when)
+
+
+def ends(point: RecoveryPoint) -> tuple[datetime | None, datetime | None]:
+    """Between which moments the state of the data lies; None where nobody knows."""
+    open_below = point.quality in (Quality.BOUNDED, Quality.NONE)
+    return point.earliest or (None if open_below else point.consistent_at), point.latest or point.consistent_at
 
 
 def ranked(accepted: Iterable[Choice], look: Outlook) -> list[Choice]:
     """Best first.
 
-    With an upper bound: within the tolerance a proven point goes before an untried one; then fewer serious changes
-    lost, then the later state. With a lower bound only, the earliest state: nobody said that later ones are whole.
+    With an upper bound: within the tolerance a proven point goes before an untried one; then the later state, which
+    never loses more changes than an earlier one. With a lower bound only, the earliest state: nobody said that later
+    ones are whole.
     """
     held = list(accepted)
     if not held:
@@ -81,11 +99,25 @@ def ranked(accepted: Iterable[Choice], look: Outlook) -> list[Choice]:
     return [_said_why(ordered[0], newest, look), *ordered[1:]]
 
 
-def _rank(choice: Choice, newest: float, tolerance_s: float) -> tuple[bool, int, float, int]:
+def nearest(refused: Iterable[Choice], look: Outlook) -> list[Choice]:
+    """Those first that would only miss something, the latest before all; then those of too late, the earliest first.
+
+    What misses the last change is better than what holds the damage.
+    """
+    upper = [w.at for w in look.wishes if w.role != "must_contain"]
+
+    def key(choice: Choice) -> tuple[bool, bool, float]:
+        _, last = ends(choice.point)
+        late = last is not None and any(last > at for at in upper)
+        return bool(_unfit(choice.point, look.locale)), late, _at(choice) if late else -_at(choice)
+
+    return sorted(refused, key=key)
+
+
+def _rank(choice: Choice, newest: float, tolerance_s: float) -> tuple[bool, float, int]:
     at = _at(choice)
     proven_enough = (choice.level or 0) >= Level.EQUAL and newest - at <= tolerance_s
-    serious = choice.loss.serious if choice.loss else 0
-    return (not proven_enough, serious, -at, -(choice.level or 0))
+    return (not proven_enough, -at, -(choice.level or 0))
 
 
 def _said_why(best: Choice, newest: float, look: Outlook) -> Choice:
@@ -99,15 +131,20 @@ def _at(choice: Choice) -> float:
 
 
 def _loss(point: RecoveryPoint, look: Outlook) -> Loss | None:
-    if point.consistent_at is None or point.consistent_at > look.upper:
+    """From the earliest moment the data can be of; if that is open, there may be more."""
+    until = look.reach(point.consistent_at) if point.consistent_at else None
+    if point.consistent_at is None or until is None:
         return None
-    history = look.history or History()
-    return lost(history, look.tallies, point.consistent_at.astimezone(look.zone), look.upper.astimezone(look.zone))
+    first, _ = ends(point)
+    since = (first or point.consistent_at).astimezone(look.zone)
+    found = lost(look.history or History(), look.tallies, since, until.astimezone(look.zone))
+    return found if first is not None else found.model_copy(update={"known": False})
 
 
 def _unfit(point: RecoveryPoint, locale: Locale) -> str:
     if point.state != PointState.USABLE:
-        return f"{point.state}: {point.why}"
+        said = text(locale, f"is_{point.state}")
+        return f"{said}: {point.why}" if point.why else said
     if point.consistent_at is None or point.quality == Quality.NONE:
         return text(locale, "moment_unknown")
     return ""
@@ -115,8 +152,7 @@ def _unfit(point: RecoveryPoint, locale: Locale) -> str:
 
 def _misses(point: RecoveryPoint, wish: Wish, look: Outlook) -> str:
     """Why the point does not fit, at the worst end of its bounds; empty if it does."""
-    latest = point.latest or point.consistent_at
-    earliest = point.earliest or (None if point.quality == Quality.BOUNDED else point.consistent_at)
+    earliest, latest = ends(point)
     when = _said(wish.at, look)
     if wish.role == "must_contain" and earliest is None:
         return text(look.locale, "open_below", when=when)

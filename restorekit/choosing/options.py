@@ -1,9 +1,10 @@
 """At most three ways to go, only if they differ: recommended, least loss, fastest; each with its sentence."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple
 
-from restorekit.choosing.judging import Outlook
+from restorekit.choosing.judging import Outlook, ends
 from restorekit.choosing.sentences import Locale, happened, lost, offset_minute, span, text
 from restorekit.model.plan import Choice, Option
 from restorekit.timeline import words
@@ -56,20 +57,22 @@ def sentence(offer: Offer, look: Outlook, locale: Locale) -> str:
     said = text(locale, "restore_state", at=at, source=point.source, proof=proof)
     said += _serious(choice, look, locale)
     if choice.loss is not None:
-        said += lost(locale, choice.loss, _until(look, locale))
+        said += lost(locale, choice.loss, _until(choice.loss.until, look, locale))
     said += text(locale, "takes", span=span(locale, offer.takes_s))
     return said + text(locale, "kept")
 
 
 def _serious(choice: Choice, look: Outlook, locale: Locale) -> str:
-    history, at = look.histories.get(locale), choice.point.consistent_at
-    if history is None or at is None:
+    history = look.histories.get(locale)
+    if history is None or choice.point.consistent_at is None:
         return ""
+    first, last = ends(choice.point)
     said = ""
     if history.last_serious is not None:
         episode = history.last_serious
         when = words.span(locale, episode.start.astimezone(look.zone), episode.end.astimezone(look.zone))
-        key = "contains" if at >= episode.end else "misses"
+        surely = first is not None and first >= episode.end
+        key = "contains" if surely else "misses" if last is not None and last < episode.end else "may_miss"
         said = text(locale, key, when=when, what=happened(locale, episode.tables))
     if choice.damage and history.accident is not None:
         when = words.minute(locale, history.accident.start.astimezone(look.zone))
@@ -77,10 +80,10 @@ def _serious(choice: Choice, look: Outlook, locale: Locale) -> str:
     return said
 
 
-def _until(look: Outlook, locale: Locale) -> str:
+def _until(until: datetime, look: Outlook, locale: Locale) -> str:
     accident = look.history.accident if look.history else None
-    if accident is not None and look.upper == accident.start:
+    if accident is not None and until == accident.start:
         return text(locale, "the_accident", when=words.minute(locale, accident.start.astimezone(look.zone)))
-    if look.upper >= look.now:
+    if until >= look.now:
         return text(locale, "now")
-    return offset_minute(locale, look.upper.astimezone(look.zone))
+    return offset_minute(locale, until.astimezone(look.zone))

@@ -12,6 +12,8 @@ _TEXTS = {
     "en": {
         "serious_in": "the last larger change in “{words}” ended {when} ({what}); the state has to hold it",
         "no_serious_in": "no larger change is known in “{words}”; the state has to hold all of it, up to {when}",
+        "until_accident": "no larger change is known in “{words}” before the accident of {when}; the state has to hold "
+        "all of it, up to the accident",
         "accident_in": "the accident in “{words}” began {when} ({what}); the state has to be from before it",
         "accident": "the accident began {when} ({what}); the state has to be from before it",
         "last_serious": "the last larger change before it was {when} ({what})",
@@ -22,8 +24,14 @@ _TEXTS = {
         "open_below": "not known to hold what happened up to {when}: its moment is bounded from above only",
         "too_late": "holds changes up to {at}, which is after {when}",
         "holds_accident": "already holds the accident that began {when}: its data are of {at}",
+        "may_hold_accident": "it may already hold the accident that began {when}: the moment of its data is not known "
+        "well enough",
         "too_early": "its data is of {at}, which is before {when}: it would miss what happened until then",
         "moment_unknown": "its moment is not known; it is used only when named with --point",
+        "is_expired": "expired",
+        "is_suspicious": "suspicious",
+        "is_ambiguous": "ambiguous",
+        "is_damaged": "damaged",
         "named": "named by you",
         "named_although": "named by you, although {why}",
         "restore_state": "We will restore the state of {at} ({source}{proof}).",
@@ -31,6 +39,7 @@ _TEXTS = {
         "unproven": ", not yet tried; it is proven before anything is changed",
         "contains": " It contains the last larger change ({when}: {what}).",
         "misses": " It does not contain the last larger change ({when}: {what}).",
+        "may_miss": " Whether it contains the last larger change is not known ({when}: {what}).",
         "damaged": " It already contains the accident of {when}.",
         "lost": " Lost would be: {span} before {until}{what}.",
         "lost_nothing": ", in which nothing but routine happened",
@@ -55,6 +64,8 @@ _TEXTS = {
     "de": {
         "serious_in": "die letzte größere Änderung in „{words}“ endete {when} ({what}); sie muss enthalten sein",
         "no_serious_in": "in „{words}“ ist keine größere Änderung bekannt; alles bis {when} muss enthalten sein",
+        "until_accident": "in „{words}“ ist vor dem Unfall um {when} keine größere Änderung bekannt; alles bis zum "
+        "Unfall muss enthalten sein",
         "accident_in": "der Unfall in „{words}“ begann {when} ({what}); der Stand muss von davor sein",
         "accident": "der Unfall begann {when} ({what}); der Stand muss von davor sein",
         "last_serious": "die letzte größere Änderung davor war {when} ({what})",
@@ -65,8 +76,14 @@ _TEXTS = {
         "open_below": "ob enthalten ist, was bis {when} geschah, ist nicht bekannt: nur der späteste Zeitpunkt ist es",
         "too_late": "enthält Änderungen bis {at}, das ist nach {when}",
         "holds_accident": "enthält schon den Unfall, der {when} begann: die Daten sind von {at}",
+        "may_hold_accident": "er kann den Unfall, der {when} begann, schon enthalten: der Zeitpunkt der Daten ist "
+        "nicht genau genug bekannt",
         "too_early": "die Daten sind von {at}, das ist vor {when}: was bis dahin geschah, würde fehlen",
         "moment_unknown": "sein Zeitpunkt ist nicht bekannt; er wird nur genommen, wenn --point ihn nennt",
+        "is_expired": "abgelaufen",
+        "is_suspicious": "verdächtig",
+        "is_ambiguous": "nicht eindeutig",
+        "is_damaged": "beschädigt",
         "named": "von Ihnen genannt",
         "named_although": "von Ihnen genannt, obwohl {why}",
         "restore_state": "Wir stellen den Stand von {at} wieder her ({source}{proof}).",
@@ -74,6 +91,7 @@ _TEXTS = {
         "unproven": ", noch nicht erprobt; er wird bewiesen, bevor etwas geändert wird",
         "contains": " Er enthält die letzte größere Änderung ({when}: {what}).",
         "misses": " Er enthält die letzte größere Änderung nicht ({when}: {what}).",
+        "may_miss": " Ob er die letzte größere Änderung enthält, ist nicht bekannt ({when}: {what}).",
         "damaged": " Er enthält schon den Unfall von {when}.",
         "lost": " Verloren gingen: {span} vor {until}{what}.",
         "lost_nothing": ", in denen nur Alltägliches geschah",

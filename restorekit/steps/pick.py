@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from restorekit.choosing import Outlook, judged, ranked
+from restorekit.choosing import Outlook, judged, nearest, ranked
 from restorekit.choosing.sentences import text
 from restorekit.errors import NeedsChoice, NoPoint, PointExpired, PointUnusable, UnknownName
 from restorekit.model.plan import Choice
@@ -15,6 +15,8 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 def pick(request: Request, points: Sequence[RecoveryPoint], look: Outlook) -> list[Choice]:
     """Accepted choices first, best first, then the refused ones, by the bounds and all else that `look` knows.
+
+    Of the refused, those that come nearest go first.
 
     Raises NoPoint, PointExpired, PointUnusable, UnknownName; NeedsChoice if neither point nor moment is named, and
     what happened names none either.
@@ -30,7 +32,7 @@ def pick(request: Request, points: Sequence[RecoveryPoint], look: Outlook) -> li
         )
     choices = [judged(p, look) for p in points]
     accepted = ranked([c for c in choices if c.accepted], look)
-    refused = [c for c in choices if not c.accepted]
+    refused = nearest([c for c in choices if not c.accepted], look)
     if not accepted:
         raise NoPoint(
             f"none of the {len(points)} recovery points of {request.database} fits",

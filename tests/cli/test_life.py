@@ -104,7 +104,7 @@ def test_what_is_past_its_time_is_let_go(damaged: Any) -> None:
     [
         (("restore", "x", "--befor", "2026-01-01"), "--befor"),
         (("restore", "x", "--until", "never"), "--until"),
-        (("restore", "files/acme_shop", "--at", "yesterday"), "--at"),
+        (("restore", "files/acme_shop", "--now", "yesterday"), "--now"),
         (("frobnicate",), "frobnicate"),
         (("diff",), "ID"),
     ],
