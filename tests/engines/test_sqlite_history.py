@@ -10,15 +10,19 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from contract.engine import facts, live
 from servers.sqlite import SQLiteLab
 
+from restorekit.catalog import open_store
 from restorekit.engines.sqlite import connect, history, marks
 from restorekit.errors import EngineUnavailable, UsageError
 from restorekit.model.changes import LogReading
+from restorekit.model.database import DatabaseId
+from restorekit.timeline.states import between
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)"
 
@@ -161,6 +165,30 @@ def test_a_look_keeps_every_lock_that_this_process_holds(lab: SQLiteLab) -> None
         lab.engine.changes(at_rest(lab).cursor)
         tried = subprocess.run([sys.executable, "-c", attempt, lab.path("shop")], capture_output=True, check=False)
     assert b"database is locked" in tried.stderr
+
+
+DIES = """
+import os, sqlite3, sys
+session = sqlite3.connect(sys.argv[1], isolation_level=None)
+session.execute("PRAGMA cache_size=2")
+session.execute("INSERT INTO t (v) VALUES ('kept')")
+session.execute("BEGIN")
+session.executemany("INSERT INTO t (v) VALUES (?)", [("x" * 900,)] * 200)
+os._exit(9)
+"""
+
+
+def test_a_writer_that_died_left_what_it_had_committed(lab: SQLiteLab) -> None:
+    """Half a transaction lies in the files; the look is the first to open them."""
+    first, sizes = at_rest(lab), sum(f.stat().st_size for f in lab.live.glob("shop*"))
+    assert subprocess.run([sys.executable, "-c", DIES, lab.path("shop")], check=False).returncode == 9
+    assert sum(f.stat().st_size for f in lab.live.glob("shop*")) > sizes + 100_000
+    second = later(lab, first.cursor)
+    found = second.states["shop"].table("t")
+    assert found is not None
+    assert found.rows == 4
+    assert facts(second.states["shop"]) == truth(lab)
+    assert "shop" in at_rest(lab, second.cursor).unchanged
 
 
 # what the files do not tell by themselves
@@ -352,6 +380,37 @@ def test_a_cursor_of_another_folder_fits_nothing(plain: SQLiteLab, tmp_path: Pat
     assert set(copied.engine.changes(first.cursor).states) == {"shop", "other"}
 
 
+def test_what_looks_tell_becomes_a_past_without_holes(plain: SQLiteLab) -> None:
+    """Quiet looks do not pile up, and their time is known time all the same."""
+    store = open_store(f"sqlite:///{plain.folder / 'state.db'}")
+    shop = DatabaseId(engine="files", name="shop")
+
+    def look() -> LogReading:
+        since = store.log_cursor("files")
+        found = plain.engine.changes(since)
+        assert store.record_log("files", found, since)
+        return found
+
+    with closing(store):
+        look()
+        plain.run("shop", "INSERT INTO t (v) VALUES ('d')")
+        look()
+        for _ in range(6):
+            quiet = look()
+        assert quiet.unchanged
+        states = store.past(shop).states
+        assert len(states) <= 4
+        plain.run("shop", "DROP TABLE t")
+        look()
+        past = store.past(shop)
+    tallies, blows, stretches = between(past.states, past.stretches)
+    assert [(t.table, t.op, t.rows) for t in tallies] == [("t", "I", 1)]
+    assert [(b.kind, b.table, b.rows) for b in blows] == [("drop_table", "t", 4)]
+    assert states[-1].taken_at == quiet.looked_at == stretches[-1].start  # the loss lies after the last quiet look
+    assert all(a.end == b.start for a, b in pairwise(stretches))
+    assert {s.coverage for s in stretches} == {"states"}
+
+
 # never a false "unchanged"
 
 
@@ -410,7 +469,7 @@ def test_whatever_happens_unchanged_means_unchanged(tmp_path: Path, journal: str
     told = {name: facts(state) for name, state in found.states.items()}
     unchanged = 0
     sessions = {name: lab.connect(name) for name in names}
-    for _ in range(30):
+    for _ in range(20):
         for _ in range(dice.randrange(3)):
             name = dice.choice(names)
             dice.choice(STEPS)(lab, name, sessions[name], dice)
@@ -439,7 +498,7 @@ def test_writers_that_never_rest_are_caught_up_with(wal: SQLiteLab) -> None:
                 session.execute("UPDATE t SET v = ?", (f"{number} {turn}",))
                 session.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    for number in range(8):
+    for number in range(5):
         writer = threading.Thread(target=burst, args=(number,))
         writer.start()
         going = True
