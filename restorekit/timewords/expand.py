@@ -188,6 +188,9 @@ def _clock_range(day: date, frame: Frame, context: Context, *, today: bool) -> I
     last_part = None if len(clock.last.hours) == 1 else frame.daypart
     starts = list(_timed(day, only._replace(clock=clock.first), context, today=today))
     ends = list(_timed(day, only._replace(clock=clock.last, daypart=last_part), context, today=today))
+    if any("dst" in span.notes for span in (*starts, *ends)):
+        yield from _through_change(starts, ends)
+        return
     pairs = []
     for first in starts:
         later = [e.start if e.start > first.start else _next_day(e.start, context) for e in ends]
@@ -197,6 +200,14 @@ def _clock_range(day: date, frame: Frame, context: Context, *, today: bool) -> I
     many: tuple[Code, ...] = ("ampm",) if len(kept) > 1 else ()
     for first, stop in kept:
         yield Span(first.start, stop, "range", tuple(dict.fromkeys((*many, *_without_ampm(first.notes)))), first.ask)
+
+
+def _through_change(starts: list[Span], ends: list[Span]) -> Iterator[Span]:
+    """A range that begins or ends in the hour that exists twice: every way to read it, and always a question."""
+    for first, last in product(starts, ends):
+        if first.start < last.start:
+            notes: tuple[Code, ...] = ("dst", *_without_ampm(first.notes))
+            yield Span(first.start, last.start, "range", tuple(dict.fromkeys(notes)), (*first.ask, "dst"))
 
 
 def _next_day(moment: datetime, context: Context) -> datetime:

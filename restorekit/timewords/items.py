@@ -39,7 +39,7 @@ Item = tuple[Frame, int]
 AFTERWARDS = frozenset({"herum", "rum"})
 """`um den 17.01. herum`: relations that stand last."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
-_SPAN_DAYS = {"day": 1, "week": 7, "weekend": 7, "month": 30, "year": 365}
+_SIZES = _SECONDS | {"day": 86_400, "week": 604_800}
 _CONJUNCTIONS = frozenset({"bevor", "ehe", "nachdem", "seitdem", "before", "after", "since", "als", "when"})
 _DAMAGE_STEMS = (
     "geloesch",
@@ -115,26 +115,31 @@ def _ago(ts: Tokens, i: int) -> Iterator[Item]:
         return
     end = found[1] if leading else found[1] + 1
     related = Related("after", inclusive=True) if token.value("relation") == "since" else None
-    yield _long_ago(found[0])._replace(related=related), end
+    frame = _long_ago(found[0])
+    if frame is not None:
+        yield frame._replace(related=related), end
 
 
 def _ahead(ts: Tokens, i: int) -> Iterator[Item]:
     """`in 3 Tagen`: understood, to be refused."""
     found = duration(ts, i + 1) if at(ts, i).text == "in" else None
     if found is not None and not found[0][0].few:
-        yield _long_ago(tuple(q._replace(amount=-q.amount) for q in found[0])), found[1]
+        frame = _long_ago(tuple(q._replace(amount=-q.amount) for q in found[0]))
+        if frame is not None:
+            yield frame, found[1]
 
 
-def _long_ago(parts: tuple[Quantity, ...]) -> Frame:
+def _long_ago(parts: tuple[Quantity, ...]) -> Frame | None:
+    """None where the precision is anybody's guess: one and a half weeks."""
     first, few = parts[0], any(q.few for q in parts)
-    if all(q.unit in _SECONDS for q in parts):
-        amount = 3.0 if few else sum(q.amount * _SECONDS[q.unit] for q in parts)
+    if any(q.unit in _SECONDS for q in parts) and all(q.unit in _SIZES for q in parts):
+        amount = sum(q.amount * _SIZES[q.unit] for q in parts)
         if few:
             return Frame(elapsed=Elapsed(_SECONDS[first.unit], 0, hourly=first.unit == "hour", few=True))
-        hourly = len(parts) == 1 and first.unit == "hour" and first.amount == int(first.amount)
+        hourly = parts[-1].unit == "hour" and all(q.amount == int(q.amount) for q in parts)
         return Frame(elapsed=Elapsed(amount, 1800 if hourly else max(60, amount / 10), hourly=hourly))
     if len(parts) > 1 or first.amount != int(first.amount):
-        return Frame(day=DaysAgo(round(sum(q.amount * _SPAN_DAYS.get(q.unit, 0) for q in parts)), "day", few=False))
+        return None
     return Frame(day=DaysAgo(int(first.amount), first.unit, few))
 
 
