@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from restorekit.errors import RestorekitError
@@ -34,6 +34,13 @@ class Told:
     problems: tuple[str, ...] = ()
 
 
+class Window(NamedTuple):
+    """The time that is looked at. What was usual is learned from all of it."""
+
+    since: datetime
+    until: datetime
+
+
 class Chronicle:
     """Reads on where the last look ended; what it learns outlives the logs."""
 
@@ -60,16 +67,15 @@ class Chronicle:
             problems.append(error.message)
         return tuple(f"{engine}: {problem}" for problem in dict.fromkeys(problems))
 
-    def told(
-        self, database: DatabaseId, playbook: Playbook, *, fresh: bool = True, now: datetime | None = None
-    ) -> Told:
-        """Everything known of this database until `now`; `fresh` reads the logs on first."""
+    def told(self, database: DatabaseId, playbook: Playbook, window: Window, *, fresh: bool = True) -> Told:
+        """What is known of this database in that window; `fresh` reads the logs on first."""
         problems = self.read_on(database.engine) if fresh else ()
-        tallies, blows, stretches = _with_states(self._house.catalog.past(database))
+        now = window.until
+        past = self._house.catalog.past(database, window.since)
         swaps = self._swaps(database)
+        tallies, blows, stretches = _with_states(past, swaps)
         tallies = [t for t in tallies if not _ours(t.start, t.end, swaps)]
         blows = [b for b in blows if not _ours(b.began_at, b.ended_at, swaps)]
-        now = now or self._house.clock.now()
         stretches = [s.model_copy(update={"end": min(s.end, now)}) for s in stretches if s.start < now]
         zone = ZoneInfo(self._settings.timezone)
         mute = (*playbook.timeline.mute, *playbook.swap.volatile)
@@ -121,7 +127,18 @@ def _mended(known: History, restored: Sequence[datetime]) -> History:
     return known.model_copy(update={"accident": None})
 
 
-def _with_states(past: Past) -> tuple[list[Tally], list[Blow], list[Stretch]]:
-    """Where logs are silent, what two states say."""
+def _with_states(past: Past, swaps: Sequence[tuple[int, int]]) -> tuple[list[Tally], list[Blow], list[Stretch]]:
+    """Where logs are silent, what two states say; nothing, if between them the database was restored by us."""
     tallies, blows, stretches = between(past.states, past.stretches)
-    return [*past.tallies, *tallies], [*past.blows, *blows], [*past.stretches, *stretches]
+    mixed = [s for s in stretches if _holds(s, swaps)]
+    spans = {(int(s.start.timestamp()), int(s.end.timestamp())) for s in mixed}
+    holes = [s.model_copy(update={"coverage": "none", "why": "restored in between"}) for s in mixed]
+    return (
+        [*past.tallies, *(t for t in tallies if (t.start, t.end) not in spans)],
+        [*past.blows, *(b for b in blows if (b.began_at, b.ended_at) not in spans)],
+        [*past.stretches, *(s for s in stretches if s not in mixed), *holes],
+    )
+
+
+def _holds(stretch: Stretch, swaps: Sequence[tuple[int, int]]) -> bool:
+    return any(stretch.start.timestamp() <= end - _ROOM_S < stretch.end.timestamp() for _, end in swaps)

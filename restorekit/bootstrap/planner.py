@@ -1,10 +1,10 @@
 """From a request to the plan: points from the shelf, bounds and losses from what happened, the choice, the reasons."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from restorekit.bootstrap.chronicle import Chronicle, Told
+from restorekit.bootstrap.chronicle import Chronicle, Told, Window
 from restorekit.bootstrap.shelf import Shelf
 from restorekit.choosing import Outlook, doubt, settled
 from restorekit.errors import NoPoint, RestorekitError
@@ -19,6 +19,8 @@ from restorekit.workflow.house import House
 
 _MOST_PROBLEMS = 5
 _MOST_MANIFESTS = 40
+_SEASON = timedelta(days=92)
+_BASELINE = timedelta(days=30)
 
 
 class Planner:
@@ -35,20 +37,22 @@ class Planner:
         entry = self._settings.entry(database)
         return self._house.playbook(entry.playbook if entry is not None else "default")
 
-    def told(self, database: DatabaseId, now: datetime | None = None) -> Told:
+    def told(self, database: DatabaseId, now: datetime | None = None, since: datetime | None = None) -> Told:
         """What happened to it, as far as anybody knows: logs are read on; where there are none, manifests are.
 
-        `now`: nothing later than that is looked at.
+        Nothing later than `now` is looked at, and nothing older than a season, unless `since` reaches further back.
         """
+        until = now or self._house.clock.now()
+        window = Window(min([until - _SEASON, *([since - _BASELINE] if since else [])]), until)
         playbook = self.playbook(database)
-        told = self._chronicle.told(database, playbook, now=now)
+        told = self._chronicle.told(database, playbook, window)
         if any(s.coverage in ("rows", "statements") for s in told.stretches):
             return told
         try:
             self._shelf.learn_states(database, _MOST_MANIFESTS)
         except RestorekitError as error:
             return replace(told, problems=(*told.problems, error.message))
-        return replace(self._chronicle.told(database, playbook, fresh=False, now=now), problems=told.problems)
+        return replace(self._chronicle.told(database, playbook, window, fresh=False), problems=told.problems)
 
     def plan(self, request: Request) -> Plan:
         """What would run. Raises NoPoint, NeedsChoice, PointExpired, UnknownName, EngineUnavailable, PlaybookError."""
@@ -61,7 +65,8 @@ class Planner:
                 hint="`restorekit inventory` shows what the sources hold.",
                 details=unread,
             )
-        told = self.told(database, request.said_at)
+        wished = [w.start or w.at for w in request.wishes]
+        told = self.told(database, request.said_at, min(wished, default=None))
         why = self._reasoning(request, told)
         request = request.model_copy(update={"wishes": why.look.wishes})
         choices = picking.pick(request, self._shelf.refined(points, request), why.look)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from restorekit.cli.app import Door
-from restorekit.cli.mails import read_mail
+from restorekit.cli.mails import Mail, read_mail
 from restorekit.errors import NeedsChoice, UsageError
 from restorekit.model.request import Role, Wish
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ROLES: dict[str, Role] = {"at": "as_of", "before": "before_damage", "contains": "must_contain"}
 _MOST_EPISODES = 5
 _WORDS_SHOWN = 60
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+_CLOCKS_DIFFER = timedelta(days=1)
 
 
 class Clock(NamedTuple):
@@ -43,11 +45,12 @@ def wanted(hold: Door, options: dict[str, str | None], database: "DatabaseId") -
     """Out of --at, --before, --contains, --mail, --now and --locale; raises NeedsChoice, UsageError."""
     from restorekit.timewords.language import language
 
-    letter, now = options.get("mail"), options.get("now")
+    letter = options.get("mail")
     mail = read_mail(Path(letter)) if letter else None
-    said = hold.time(now, "--now") if now else mail.written_at if mail else None
+    said = _said_at(hold, options.get("now"), mail)
     words = [text for key in _ROLES if (text := options[key])] + ([mail.text] if mail else [])
-    locale: Locale = "de" if (options.get("locale") or language(" ".join(words)) or "en") == "de" else "en"
+    mine = options.get("locale") or language(" ".join(words)) or hold.service.settings.locale
+    locale: Locale = "de" if mine == "de" else "en"
     clock = Clock(said or datetime.now(UTC), hold.zone, locale)
     asking = _Asking(hold, database, clock)
     wishes = [asking.wish(text, key, role) for key, role in _ROLES.items() if (text := options[key]) is not None]
@@ -90,6 +93,10 @@ class _Asking:
         answer = self._resolved(text)
         if answer.status == "latest":
             return _now(answer)
+        # "--before 'dem Update gestern'": the option is the preposition, and the update the moment that is meant.
+        event = self._resolved(f"{'vor' if self._clock.locale == 'de' else 'before'} {text}")
+        if option == "--before" and event.status == "event":
+            return self._chosen(event, option)
         if answer.status == "ok":
             return answer.candidates[0]
         return self._chosen(answer, option)
@@ -133,7 +140,7 @@ class _Asking:
         """For “before the update”: what the history knows to have happened."""
         if answer.status != "event" or self._database is None:
             return []
-        history = self._hold.service.planner.told(self._database).histories[self._clock.locale]
+        history = self._hold.service.planner.told(self._database, self._clock.now).histories[self._clock.locale]
         latest = [e for e in history.episodes if e.kind != "minor"][-_MOST_EPISODES:]
         return [f"{e.start:%Y-%m-%dT%H:%M%z}  {e.why}" for e in reversed(latest)]
 
@@ -141,12 +148,30 @@ class _Asking:
 def _iso(hold: Door, text: str, option: str) -> datetime | None:
     """A full ISO time, with day and clock; anything less is an interval."""
     try:
-        parsed = datetime.fromisoformat(text)
+        datetime.fromisoformat(text)
     except ValueError:
         return None
     if "T" not in text.upper() and ":" not in text:
         return None
-    return hold.time(text, option) if parsed.tzinfo is None else parsed
+    return _possible(hold.time(text, option), f"{option} {text}")
+
+
+def _said_at(hold: Door, now: str | None, mail: Mail | None) -> datetime | None:
+    """When the words were said: --now, else the mail's own date; None for this moment. Raises UsageError."""
+    said = hold.time(now, "--now") if now else mail.written_at if mail else None
+    if said is None:
+        return None
+    name = f"--now {now}" if now else f"the date of the mail ({said.isoformat()})"
+    if _possible(said, name) > datetime.now(UTC) + _CLOCKS_DIFFER:
+        raise UsageError(f"{name} lies in the future", hint="Say with --now when the words were said.")
+    return said
+
+
+def _possible(at: datetime, name: str) -> datetime:
+    """Within the years in which databases have been: others cannot be moved between zones."""
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise UsageError(f"{name}: no database is of the year {at.year}", hint="Write for example 2009-01-17T16:41.")
+    return at
 
 
 def _wish(found: "Candidate", role: Role, words: str) -> Wish:

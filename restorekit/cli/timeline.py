@@ -45,8 +45,8 @@ def timeline(
     name = hold.service.shelf.identify(database)
     language: Locale = locale or ("de" if hold.service.settings.locale == "de" else "en")
     until = hold.time(now, "--now") if now else datetime.now(UTC)
-    told = hold.service.planner.told(name, until)
     window = (moment(hold, since, "--since") if since else until - timedelta(days=_DAYS), until)
+    told = hold.service.planner.told(name, until, window[0])
     width = max(_LEAST_COLUMNS, min(_MOST_COLUMNS, answer.width))
     heat = _heat(hold, name, told, window, (width, language))
     if svg is not None:

@@ -104,7 +104,7 @@ def _said_as_hour(ts: Tokens, i: int) -> bool:
     if after.kind in ("number", "decimal", "clock") or after.has("unit", "month", "uhr", "calendar_week", "past", "to"):
         return False
     if after.has("daypart") or (after.text in ("in", "this", "at") and at(ts, skip(ts, i + 2)).has("daypart")):
-        return True
+        return not token.dot  # "am 20. abends" is a day
     if not (
         before.text in _HOUR_PREPOSITIONS or before.value("relation") in ("before", "after", "around", "until", "since")
     ):

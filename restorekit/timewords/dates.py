@@ -203,13 +203,11 @@ def _month_first(ts: Tokens, i: int, month: int) -> Found:
 def day_alone(ts: Tokens, i: int) -> Found:
     """`am 17.`, `the 17th`, `am siebzehnten`: the most recent one."""
     day = _ordinal(ts, i)
-    if (
-        day is None
-        or _counts(ts, day[1] - 1)
-        or at(ts, day[1]).has("month", "event", "backup", "daypart", "calendar_week")
-    ):
+    if day is None or _counts(ts, day[1] - 1) or at(ts, day[1]).has("month", "event", "backup", "calendar_week"):
         return
     token, before, after = at(ts, i), at(ts, i - 1), at(ts, day[1])
+    if after.has("daypart") and not (token.dot and before.text in _DAY_PREPOSITIONS):  # "am 20. abends", not "8 abends"
+        return
     said = (
         before.text in _DAY_PREPOSITIONS or before.has("upto", "and") or before.value("relation") in ("until", "since")
     )
