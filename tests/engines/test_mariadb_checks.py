@@ -4,12 +4,13 @@ import pytest
 from servers.mariadb import LiveServer
 from servers.mariadb_live import live_on
 
+from restorekit.engines.mariadb.binlog import changes
 from restorekit.engines.mariadb.checks import check
 
 
 @pytest.fixture(scope="module")
 def server():
-    with LiveServer.running(log_bin=True) as running:
+    with LiveServer.running(log_bin=True, args=("--binlog-format=ROW",)) as running:
         yield running
 
 
@@ -34,6 +35,35 @@ def test_each_missing_right_comes_with_its_grant(server):
     every = next(f for f in found if f.code == "rights")
     server.script(every.hint)
     assert not [f for f in check(live) if f.code == "right"]
+
+
+def test_a_log_without_rows_is_said_and_how_little_it_then_knows(server):
+    live = live_on(server)
+    server.script("SET GLOBAL binlog_format = MIXED")
+    try:
+        found = findings(live)["log_bin", "warn"]
+    finally:
+        server.script("SET GLOBAL binlog_format = ROW")
+    assert "how many rows" in found.text
+    assert "binlog_format=ROW" in found.hint
+    assert ("log_bin", "ok") in findings(live)
+
+
+def test_a_server_without_a_log_knows_only_its_backups():
+    with LiveServer.running(log_bin=False) as silent:
+        found = findings(live_on(silent))["log_bin", "warn"]
+    assert "from backup to backup only" in found.text
+
+
+def test_who_may_not_see_the_logs_learns_what_that_costs(server):
+    server.script("CREATE USER historian; GRANT SELECT ON *.* TO historian")
+    live = live_on(server, user="historian")
+    (found,) = [f for f in check(live) if "BINLOG MONITOR" in f.text and f.code == "right"]
+    assert found.hint == "GRANT BINLOG MONITOR ON *.* TO 'historian'@'%';"
+    assert "what happened" in found.text
+    assert "GRANT BINLOG MONITOR" in changes(live, "").problems[0]
+    server.script(found.hint)
+    assert not changes(live, "").problems
 
 
 def test_without_reading_nothing_works(server):

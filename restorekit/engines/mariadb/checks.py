@@ -22,6 +22,7 @@ _RIGHTS = {
     "EVENT": "events are neither captured nor swapped",
     "LOCK TABLES": "no consistent capture on a server without a binary log and without RELOAD",
     "RELOAD": "no lease against a running backup; capture holds the writers of its database instead",
+    "BINLOG MONITOR": "the binary logs are not found: what happened to a database, and when, is not known",
     "PROCESS": "sessions of customers and long transactions are not seen before a swap",
     "CREATE": "no holding copy beside live: no swap",
     "DROP": "no swap, no undo, no retire",
@@ -84,18 +85,30 @@ def _server(session: "Connection[Any]") -> Iterator[Finding]:
     tested = series is not None and (int(series[1]), int(series[2])) >= (10, 6) and "MariaDB" in version
     hint = "" if tested else "MariaDB 10.11 is tested; older than 10.6 cannot rename many tables in one step."
     yield Finding(severity="ok" if tested else "refuse", code="version", text=f"server {version}", hint=hint)
-    answer = rows(session, "SELECT @@log_bin, @@event_scheduler, @@lower_case_table_names, @@max_allowed_packet")[0]
-    log_bin, events, lower, packet = answer
-    yield Finding(
-        severity="ok",
-        code="log_bin",
-        text="binary log on" if log_bin else "binary log off: under the gate all changed tables are read once more",
-    )
+    answer = rows(session, "SELECT @@event_scheduler, @@lower_case_table_names, @@max_allowed_packet")[0]
+    events, lower, packet = answer
+    yield from _log(session)
     yield Finding(severity="ok", code="event_scheduler", text=f"event scheduler {str(events).lower()}")
     yield Finding(severity="ok", code="names", text=f"lower_case_table_names {lower}, max_allowed_packet {packet}")
     if ("wsrep_on", "ON") in rows(session, "SHOW VARIABLES LIKE 'wsrep_on'"):
         text = "this is a Galera node: swaps are refused"
         yield Finding(severity="warn", code="galera", text=text, hint="Restores can be staged, proven, exported.")
+
+
+def _log(session: "Connection[Any]") -> Iterator[Finding]:
+    """The binary log: what live wrote, for the difference under the gate and for the history."""
+    log_bin, form = rows(session, "SELECT @@log_bin, @@global.binlog_format")[0]
+    if not log_bin:
+        text = (
+            "binary log off: what happened is known from backup to backup only, and under the gate all changed tables "
+            "are read once more"
+        )
+        yield Finding(severity="warn", code="log_bin", text=text, hint="Set log_bin and binlog_format=ROW.")
+    elif form != "ROW":
+        text = f"binlog_format {form}: of changes logged as statements the history does not know how many rows they met"
+        yield Finding(severity="warn", code="log_bin", text=text, hint="Set binlog_format=ROW.")
+    else:
+        yield Finding(severity="ok", code="log_bin", text="binary log on, by rows")
 
 
 def _rights(session: "Connection[Any]") -> Iterator[Finding]:
