@@ -41,6 +41,7 @@ class Service:
     store: Store
     shelf: Shelf
     planner: Planner
+    chronicle: Chronicle
     desk: Desk
     looking: Looking
 
@@ -110,12 +111,14 @@ def open_service(config: Path | None = None) -> Service:
         host=settings.host,
     )
     shelf = Shelf(house, settings)
+    chronicle = Chronicle(house, settings)
     return Service(
         settings,
         house,
         store,
         shelf,
-        Planner(house, settings, shelf, Chronicle(house, settings)),
+        Planner(house, settings, shelf, chronicle),
+        chronicle,
         Desk(house, settings, partial(durable.ready, store.engine)),
         Looking(house),
     )

@@ -42,14 +42,22 @@ def inventory(
     context: typer.Context,
     *,
     source: Annotated[str | None, typer.Option(help="Only this source.", autocompletion=completion.sources)] = None,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Read on the engines' logs, too, before they are purged.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Scan the sources; per database: points, newest, proven, gaps.
+
+    With --logs in a nightly run the history outlives the engines' logs.
 
     Example: restorekit inventory --source nightly
     """
     answer, hold = out(as_json=as_json), door(context)
     found = hold.service.shelf.inventory(source)
+    for engine in hold.service.settings.engines if logs else ():
+        for problem in hold.service.chronicle.read_on(engine):
+            answer.aside(f"not known: {problem}", style="yellow")
     answer.document(shapes.inventory(found))
     if not as_json:
         show_inventory(answer, found, hold.zone)

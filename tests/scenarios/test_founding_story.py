@@ -158,3 +158,15 @@ def test_the_rows_come_back(hoster: Hoster, mail: Path) -> None:
     assert hoster.live.one("SELECT body FROM wp_posts WHERE ID = 8", SHOP) == "neu 1"
     hoster.undo(told)
     assert hoster.live.one("SELECT COUNT(*) FROM wp_posts", SHOP) == 0
+
+
+def test_a_nightly_look_keeps_what_the_server_throws_away(hoster: Hoster) -> None:
+    """The history outlives the logs: purged, it is still told; nothing is counted twice."""
+    before = hoster.house.ok("timeline", f"db1/{SHOP}", *NOW, "--json").json
+    hoster.house.ok("inventory", "--logs")
+    hoster.live.rows("FLUSH BINARY LOGS")
+    hoster.live.rows(f"PURGE BINARY LOGS TO '{hoster.live.rows('SHOW BINARY LOGS')[-1][0]}'")
+    hoster.house.ok("inventory", "--logs")
+    after = hoster.house.ok("timeline", f"db1/{SHOP}", *NOW, "--json").json
+    assert (after["accident"], after["last_serious"]) == (before["accident"], before["last_serious"])
+    assert after["episodes"] == before["episodes"]
