@@ -20,12 +20,13 @@ class Starting:
         default_factory=lambda: [
             Line("restorekit --help", "python -c pass", demand=f"no {', '.join(HEAVY)}"),
             Line("restorekit points DB", "python -c pass", demand=f"no {', '.join(HEAVY)}"),
+            Line("restorekit when WORDS", "python -c pass", demand=f"no {', '.join(HEAVY)}"),
         ]
     )
 
     def round(self) -> None:
         house = self.ground.house
-        commands = (house.argv("--help"), house.argv("points", DATABASE))
+        commands = (house.argv("--help"), house.argv("points", DATABASE), house.argv("when", "gestern gegen 20 Uhr"))
         for line, argv in zip(self.lines, commands, strict=True):
             loaded = self._run([argv[0], "-X", "importtime", *argv[1:]])
             names = {row.rpartition("|")[2].strip().partition(".")[0] for row in loaded.splitlines()}
