@@ -61,14 +61,14 @@ def wanted(hold: Door, options: dict[str, str | None], database: "DatabaseId") -
     return Wanted(tuple(wishes), tolerance.total_seconds(), locale, said)
 
 
-def moment(hold: Door, text: str, option: str) -> datetime:
-    """One moment for sorting: the middle of what is meant. Raises NeedsChoice, UsageError."""
+def moment(hold: Door, text: str, option: str, now: datetime | None = None) -> datetime:
+    """One moment for sorting: the middle of what is meant, said `now`. Raises NeedsChoice, UsageError."""
     exact = _iso(hold, text, option)
     if exact is not None:
         return exact
     from restorekit.timewords.language import language
 
-    clock = Clock(datetime.now(UTC), hold.zone, language(text) or "en")
+    clock = Clock(now or datetime.now(UTC), hold.zone, language(text) or "en")
     found = _Asking(hold, None, clock).candidate(text, option)
     return found.end if found.start is None else found.start + (found.end - found.start) / 2
 
@@ -191,6 +191,8 @@ def _now(answer: "Resolution") -> "Candidate":
 def _hint(answer: "Resolution", option: str) -> str:
     if answer.candidates:
         start = answer.candidates[0].start or answer.candidates[0].end
+        if option == "--mail":
+            return f"Say it in place of the mail: --contains, --before or --at, for example --at {start:%Y-%m-%d}."
         return f"Say which one, for example {option} {start:%Y-%m-%d} or {option} {start:%Y-%m-%dT%H:%M}."
     if answer.status == "position":
         return "Replaying logs to a position is not possible; name a time."
