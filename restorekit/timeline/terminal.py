@@ -98,7 +98,7 @@ def _list(heat: Heat) -> list[str]:
             f"  {words.minute(locale, at)}  {words.shown(t)}" for t, at in [*history.last_change.items()][:_LATEST]
         ]
     elif history.accident is None:
-        lines.append(words.text(locale, "nothing"))
+        lines.append(words.text(locale, "nothing" if history.baseline_days else "unknown"))
     if history.accident is not None:
         lines += _wrapped([f"{_sign(history.accident, heat)} {sentence(history.accident, heat)}"], heat.width)
     return [*lines, *_wrapped([history.caution], heat.width)]

@@ -81,6 +81,8 @@ def test_since_words(story: Any) -> None:  # noqa: F811
 def test_nothing_known(desk: Any) -> None:
     answer = desk.ok("timeline", SHOP)
     assert columns(answer.out) <= 80
+    assert "What happened is not known." in answer.out
+    assert "Nothing stands out" not in answer.out
     told = desk.ok("timeline", SHOP, "--json").json
     assert (told["accident"], told["episodes"]) == (None, [])
 
