@@ -1,9 +1,10 @@
 """Words at the command line become wishes; what is not clear becomes a question, never a guess."""
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -86,6 +87,9 @@ class _Asking:
         exact = _iso(self._hold, text, f"--{key}")
         if exact is not None:
             return Wish(at=exact, role=role, words=text)
+        day = _iso_day(text, self._clock.zone)
+        if day is not None:
+            return _wish(day, role, text)
         return _wish(self.candidate(text, f"--{key}"), role, text)
 
     def candidate(self, text: str, option: str) -> "Candidate":
@@ -172,6 +176,18 @@ def _possible(at: datetime, name: str) -> datetime:
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         raise UsageError(f"{name}: no database is of the year {at.year}", hint="Write for example 2009-01-17T16:41.")
     return at
+
+
+def _iso_day(text: str, zone: str) -> "Candidate | None":
+    """`2009-01-17` is that day of the zone, in the future, too: a program wrote it, and no state is later than now."""
+    from restorekit.model.resolution import Candidate
+
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    begin, end = (datetime.combine(d, time(), ZoneInfo(zone)) for d in (day, day + timedelta(days=1)))
+    return Candidate(start=begin, end=end, granularity="day", why="")
 
 
 def _wish(found: "Candidate", role: Role, words: str) -> Wish:
