@@ -57,7 +57,8 @@ class Reader:
         if line.startswith("mariadb acme_shop -e "):
             self.live.rows(re.sub(r"(FROM|UPDATE) (\w+)", r"\1 acme_shop.\2", shlex.split(line)[-1]))
             return Answer(0, "", "")
-        words = shlex.split(line.replace("/srv", f"{self.room}/srv").partition(" > ")[0])
+        line = re.sub(r"/srv|mail\.txt|acme\.svg", lambda name: f"{self.room}/{name[0].strip('/')}", line)
+        words = shlex.split(line.partition(" > ")[0])
         answer = self._run([self.run_id if w == "ID" else w for w in words[1:]])
         found = re.search(r"^Restore ([a-z0-9]{12})$", answer.out, re.MULTILINE)
         self.run_id = found.group(1) if found else self.run_id
@@ -85,6 +86,9 @@ def test_guide(live: LiveServer, room: Path) -> None:
     house = FastInstallation(room / "house", {}, {})
     house.config.write_text(text.replace("/run/mysqld/mysqld.sock", str(live.socket)))
     (room / "srv/dumps/db1/acme_shop").mkdir(parents=True)
+    mail = re.search(r"```text\n(.*?)```", GUIDE, re.DOTALL)
+    assert mail
+    (room / "mail.txt").write_text(mail.group(1))
     reader = Reader(house, live, room)
     for line, code in lines():
         answer = reader.type(line)

@@ -54,9 +54,12 @@ def test_first_restore(live: LiveServer, room: Path) -> None:
     house = FastInstallation(room / "house", {}, {})
     house.config.write_text(text)
     assert yaml.safe_load(text)["sources"]["nightly"]["layout"]
+    mail = re.search(r"A customer writes: \*(.*?)\*", README, re.DOTALL)
+    assert mail
+    (room / "mail.txt").write_text(mail.group(1))
     run_id = ""
     for line, code in commands():
-        words = line.replace("/srv", str(room / "srv"))
+        words = line.replace("/srv", str(room / "srv")).replace("mail.txt", str(room / "mail.txt"))
         if "POINT" in words:
             words = words.replace("POINT", house.point("db1/acme_shop"))
         answer = house.run(*words.replace(" ID", f" {run_id}").split())
