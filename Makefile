@@ -12,7 +12,7 @@ demo: need-demo $(VENV)/run.done
 	$(BIN)/restorekit demo $(ARGS)
 
 test: need-test $(VENV)/dev.done
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile $(ARGS)
 
 check: need-demo $(VENV)/dev.done
 	$(BIN)/ruff format --check .

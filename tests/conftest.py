@@ -1,0 +1,6 @@
+"""What holds for every test, however the run was started."""
+
+import signal
+
+# A job in the background of a script ignores Ctrl-C, and so would all its children: those that must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
