@@ -84,6 +84,7 @@ def test_loss_until_the_accident_until_the_moment_named_and_until_now() -> None:
     assert until(outlook(wish("as_of", "2009-01-22T07:00"))) == clock("2009-01-22T07:00")
     assert until(outlook(wish("as_of", "2009-01-22T09:30")), "2009-01-22T09:10") == clock("2009-01-22T09:30")
     assert until(outlook(), "2009-01-22T09:10") == NOW, "named by its id, with the damage: what came after it is lost"
+    assert until(outlook(), "2009-01-22T08:52") == ACCIDENT, "right up to it: nothing is lost"
     assert until(outlook(of=fortnight())) == NOW
     assert judged(point("2009-01-22T12:00"), outlook()).loss is None
 
