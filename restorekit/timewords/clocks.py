@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Literal, cast
 
-from restorekit.timewords.reading import Tokens, at, fits_here, lone_number, number, options, skip
+from restorekit.timewords.reading import Tokens, at, fits_here, lone_number, number, options, phrase, skip
 from restorekit.timewords.said import Clock, Daypart, Zone
-from restorekit.timewords.zones import AMBIGUOUS_WORDS, known
+from restorekit.timewords.zones import AMBIGUOUS_WORDS, PLACES, known
 
 Found = Iterator[tuple[Clock, int]]
 _O_CLOCK = frozenset({"o'clock", "oclock"})
+_ARTICLES = frozenset({"a", "an", "ein", "eine", "einen", "einem", "einer", "eines", "ne", "ner", "nem"})
 _HOUR_PREPOSITIONS = frozenset({"um", "at"})
 
 
@@ -80,19 +81,43 @@ def hours(ts: Tokens, i: int) -> Found:
         yield Clock(both_halves(hour), bare=True), i + 1
 
 
+def digits(ts: Tokens, i: int) -> Found:
+    """`2030 Uhr`, `um 1430`, `0930 hours`; what may be a year needs the word."""
+    token, after = at(ts, i), at(ts, i + 1)
+    if token.kind != "number" or len(token.text) != 4 or not fits_here(ts, i):
+        return
+    hour, minute = divmod(token.number, 100)
+    said = after.has("uhr") or after.text == "hours"
+    if hour > 24 or minute > 59 or not (said or _may_be_clock(ts, i)):
+        return
+    yield Clock((hour,), minute), i + 2 if said else i + 1
+
+
+def _may_be_clock(ts: Tokens, i: int) -> bool:
+    before = at(ts, i - 1)
+    return before.text in _HOUR_PREPOSITIONS and not 1970 <= at(ts, i).number < 2060
+
+
 def _hour_number(ts: Tokens, i: int) -> int | None:
     token = at(ts, i)
     if token.kind == "number":
         return token.number if len(token.text) <= 2 else None
     value = token.value("number")
-    return value if isinstance(value, int) and value <= 24 and token.text not in ("a", "an", "ein") else None
+    if token.text in _ARTICLES and not (token.text == "ein" and at(ts, i + 1).has("uhr")):
+        return None
+    return value if isinstance(value, int) and value <= 24 else None
 
 
 def _minute_after(ts: Tokens, i: int) -> tuple[int, int] | None:
-    found = number(ts, i)
+    joined = at(ts, i).has("and")
+    found = number(ts, i + 1 if joined else i)
     if found is None or found[0] != int(found[0]) or not 0 <= found[0] < 60:
         return None
     after = at(ts, found[1])
+    if after.value("unit") == "minute":
+        return int(found[0]), found[1] + 1
+    if joined:
+        return None
     if after.kind == "word" and not after.has("daypart", "zone", "filler", "weekday", "shift"):
         return None
     return int(found[0]), found[1]
@@ -144,7 +169,10 @@ def _full(ts: Tokens, i: int) -> Found:
     if half is not None:
         yield Clock(_halved(hour, half[0])), half[1]
         return
-    yield Clock(both_halves(hour)), i + 2 if at(ts, i + 1).has("uhr") or at(ts, i + 1).text == "o'clock" else i + 1
+    if at(ts, i + 1).has("uhr"):
+        yield Clock((hour,)), i + 2
+        return
+    yield Clock(both_halves(hour)), i + 2 if at(ts, i + 1).text == "o'clock" else i + 1
 
 
 def _half(ts: Tokens, i: int) -> Found:
@@ -185,7 +213,7 @@ def named(ts: Tokens, i: int) -> Found:
 
 def clocks(ts: Tokens, i: int) -> Found:
     """Every time of day that can be read here."""
-    for rule in (written, hours, spoken, named):
+    for rule in (written, hours, digits, spoken, named):
         yield from rule(ts, i)
 
 
@@ -197,13 +225,13 @@ def range_end(ts: Tokens, i: int) -> Found:
         yield Clock(both_halves(hour), bare=True), i + 1
 
 
-_HALVES: dict[str, Literal["early", "late"]] = {"frueh": "early", "fruehen": "early", "early": "early", "late": "late"}
-_HALVES |= {"spaet": "late", "spaeten": "late", "spaeter": "late", "frueher": "early", "spat": "late"}
+HALVES: dict[str, Literal["early", "late"]] = {"frueh": "early", "fruehen": "early", "early": "early", "late": "late"}
+HALVES |= {"spaet": "late", "spaeten": "late", "spaeter": "late", "frueher": "early", "spat": "late"}
 
 
 def dayparts(ts: Tokens, i: int) -> Iterator[tuple[Daypart, int]]:
     """`abends`, `early morning`, `spät am Abend`, `this afternoon` without its `this`."""
-    half = _HALVES.get(at(ts, i).text)
+    half = HALVES.get(at(ts, i).text)
     k = skip(ts, i + 1) if half else i
     if half and at(ts, k).has("daypart") and at(ts, k).text != "frueh":
         for meaning in options(ts, k, "daypart"):
@@ -214,6 +242,10 @@ def dayparts(ts: Tokens, i: int) -> Iterator[tuple[Daypart, int]]:
         before.has("shift", "weekday", "filler", "which", "feast") or before.kind in ("date", "number", "stamp")
     ):
         return
+    long = phrase(ts, i)
+    if long is not None and long[0].kind == "daypart":
+        yield Daypart(long[0].value), long[1]
+        return
     for meaning in options(ts, i, "daypart"):
         end = i + 2 if at(ts, i + 1).has("daypart") and at(ts, i + 1).text in ("frueh", "fruh") and i else i + 1
         yield Daypart(meaning.value), end
@@ -223,6 +255,7 @@ def zones(ts: Tokens, i: int) -> Iterator[tuple[Zone, int]]:
     """`MEZ`, `UTC+2`, `+01:00`, `Europe/Berlin`."""
     token = at(ts, i)
     if token.kind == "word":
+        yield from _zone_of_place(ts, i)
         if at(ts, i + 1).text == "/" and at(ts, i + 2).kind == "word":
             name = f"{token.raw}/{at(ts, i + 2).raw}"
             if known(name):
@@ -233,6 +266,14 @@ def zones(ts: Tokens, i: int) -> Iterator[tuple[Zone, int]]:
             yield Zone(token.text), i + 1
     elif token.text in ("+", "-") and token.spaced and _offset(ts, i + 1):
         yield Zone(token.text + at(ts, i + 1).text), i + 2
+
+
+def _zone_of_place(ts: Tokens, i: int) -> Iterator[tuple[Zone, int]]:
+    """`Berliner Zeit`, `New York time`."""
+    for length in (1, 2):
+        place = PLACES.get(" ".join(t.text for t in ts[i : i + length]))
+        if place is not None and at(ts, i + length).text in ("zeit", "time"):
+            yield Zone(place), i + length + 1
 
 
 def _offset(ts: Tokens, i: int) -> bool:

@@ -12,6 +12,7 @@ from restorekit.timewords.said import (
     PartOf,
     Period,
     PeriodUnit,
+    Quarter,
     Shift,
     Week,
     Weekday,
@@ -255,9 +256,9 @@ def _in_company(ts: Tokens, i: int) -> bool:
     before = at(ts, i - 1)
     if (
         timely
-        or at(ts, i + 1).text == "-"
+        or at(ts, i + 1).text in ("-", "/")
         or before.has("upto", "from", "relation")
-        or before.text in ("-", "am", "on")
+        or before.text in ("-", "/", "am", "on")
     ):
         return True
     return all(t.kind == "mark" for t in (*ts[:i], *ts[i + 1 :]))
@@ -286,8 +287,8 @@ def parts(ts: Tokens, i: int) -> Found:
         return
     k = skip(ts, i + 1)
     k = skip(ts, k + 1) if at(ts, k).text == "-" else k
-    for of, end in (*named_month(ts, k), *periods(ts, k)):
-        if isinstance(of, Month | Period):
+    for of, end in (*named_month(ts, k), *periods(ts, k), *weeks(ts, k)):
+        if isinstance(of, Month | Period | Week):
             yield PartOf(part, of), end  # type: ignore[arg-type]
     if at(ts, k).value("unit") in _PERIODS:
         yield PartOf(part, Period(at(ts, k).value("unit"), "this")), k + 1  # type: ignore[arg-type]
@@ -328,6 +329,25 @@ def years(ts: Tokens, i: int) -> Found:
         yield Year(token.number, None if said else "vague"), i + 1
 
 
+def quarters(ts: Tokens, i: int) -> Found:
+    """`Q3 2026`, `3. Quartal`, `last quarter`, `im dritten Quartal`."""
+    token, after = at(ts, i), at(ts, i + 1)
+    named = after.has("quartal") or (after.text == "quarter" and not at(ts, i + 2).has("past", "to"))
+    if token.has("quartal") and after.kind == "number":
+        number, end = after.number, i + 2
+    elif named and (ordinal := _ordinal(ts, i)) and ordinal[1] == i + 1:
+        number, end = ordinal[0], i + 2
+    elif named and token.has("which"):
+        yield Quarter(which=cast(Which, token.value("which"))), i + 2
+        return
+    else:
+        return
+    end = end + 1 if at(ts, end).text in ("/", "of") else end
+    year, shift, stop = year_tail(ts, end)
+    if 1 <= number <= 4:
+        yield Quarter(number, "", year, shift), stop
+
+
 def feasts(ts: Tokens, i: int) -> Found:
     """`Heiligabend`, `Silvester 2008`, `Easter`."""
     found = phrase(ts, i)
@@ -336,7 +356,7 @@ def feasts(ts: Tokens, i: int) -> Found:
         yield Holiday(found[0].value, year, shift), end
 
 
-RULES = (dotted, numeric, named_month, day_alone, shifted, weekdays, periods, parts, weeks, years, feasts)
+RULES = (dotted, numeric, named_month, day_alone, shifted, weekdays, periods, parts, weeks, years, quarters, feasts)
 
 
 def days(ts: Tokens, i: int) -> Found:

@@ -3,53 +3,43 @@
 import calendar
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
-from typing import NamedTuple
 
-from restorekit.model.resolution import Code, Granularity
+from restorekit.model.resolution import Code
+from restorekit.timewords.almanac import (
+    OLD_DAYS,
+    OLDEST,
+    Days,
+    Group,
+    Impossible,
+    aged,
+    day_or_none,
+    existing,
+    month_of,
+    one,
+    quarter_of,
+    year_of,
+)
 from restorekit.timewords.dates import SHIFTS
 from restorekit.timewords.feasts import spans
 from restorekit.timewords.said import (
+    Containing,
     Dated,
     DayRange,
     DaysAgo,
     DaySaid,
     Holiday,
     Month,
+    Offset,
     PartOf,
     Period,
+    Quarter,
     Shift,
     Week,
     Weekday,
     Year,
 )
 
-OLD_DAYS = 183
-"""Without a year, anything longer ago is asked: it is more likely a slip."""
-_OLDEST = 1970
 _LEAP_SEARCH = 9
-
-
-class Impossible(Exception):
-    """There is no such day or time; `key` names the sentence."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-class Days(NamedTuple):
-    """[first, end). `notes`: what was assumed. `ask`: why not to go on without asking."""
-
-    first: date
-    end: date
-    granularity: Granularity
-    notes: tuple[Code, ...] = ()
-    ask: tuple[Code, ...] = ()
-    order: str = ""
-
-
-Group = tuple[Days, ...]
-"""Alternatives of one reading, the most recent first: the first one that has started counts."""
 
 
 def groups(day: DaySaid | None, weekday: Weekday | None, today: date) -> list[Group]:
@@ -58,7 +48,7 @@ def groups(day: DaySaid | None, weekday: Weekday | None, today: date) -> list[Gr
         found = _groups(day, weekday, today)
     except (OverflowError, ValueError) as error:
         raise Impossible("absurd") from error
-    if any(d.first.year < _OLDEST for group in found for d in group):
+    if any(d.first.year < OLDEST for group in found for d in group):
         raise Impossible("absurd")
     return found
 
@@ -79,10 +69,6 @@ def _groups(day: DaySaid | None, weekday: Weekday | None, today: date) -> list[G
     return _checked(found, weekday.number)
 
 
-def _one(first: date, *notes: Code, ask: tuple[Code, ...] = ()) -> Days:
-    return Days(first, first + timedelta(1), "day", notes, ask)
-
-
 # --- dates ---------------------------------------------------------------------------------------------------------
 
 
@@ -91,46 +77,28 @@ def _dated(day: Dated, today: date) -> list[Group]:
         raise Impossible("no_such_date")
     ask: tuple[Code, ...] = (day.doubt,) if day.doubt else ()
     if day.month is None:
-        return [(_one(_recent_day_of_month(day.day, today), "month", ask=ask),)]
+        return [(one(_recent_day_of_month(day.day, today), "month", ask=ask),)]
     if day.year is not None or day.year_shift is not None:
         year = day.year if day.year is not None else today.year + (day.year_shift or 0)
         notes: tuple[Code, ...] = ("century",) if day.short_year else ()
-        return [(_one(_existing(year, day.month, day.day), *notes, ask=ask)._replace(order=day.order),)]
-    found = _by_year(lambda y: _day_or_none(y, day.month or 0, day.day), today, ask)
+        return [(one(existing(year, day.month, day.day), *notes, ask=ask)._replace(order=day.order),)]
+    found = _by_year(lambda y: day_or_none(y, day.month or 0, day.day), today, ask)
     if not found:
         raise Impossible("no_such_date")
     return [tuple(d._replace(order=day.order) for d in found)]
-
-
-def _existing(year: int, month: int, day: int) -> date:
-    if not _OLDEST <= year <= 9000:
-        raise Impossible("absurd")
-    found = _day_or_none(year, month, day)
-    if found is None:
-        raise Impossible("no_such_date")
-    return found
-
-
-def _day_or_none(year: int, month: int, day: int) -> date | None:
-    return date(year, month, day) if day <= calendar.monthrange(year, month)[1] else None
 
 
 def _by_year(build: Callable[[int], date | None], today: date, ask: tuple[Code, ...] = ()) -> Group:
     """The most recent ones that have begun."""
     dates = (build(y) for y in range(today.year, today.year - _LEAP_SEARCH, -1))
     past = [d for d in dates if d is not None and d <= today]
-    return tuple(_aged(_one(d, "year", ask=ask), today) for d in past)
-
-
-def _aged(days: Days, today: date) -> Days:
-    old = (today - (days.end - timedelta(1))).days > OLD_DAYS
-    return days._replace(ask=(*days.ask, "year")) if old else days
+    return tuple(aged(one(d, "year", ask=ask), today) for d in past)
 
 
 def _recent_day_of_month(day: int, today: date) -> date:
     year, month = today.year, today.month
     for _ in range(4):
-        found = _day_or_none(year, month, day)
+        found = day_or_none(year, month, day)
         if found is not None and found <= today:
             return found
         year, month = (year, month - 1) if month > 1 else (year - 1, 12)
@@ -142,28 +110,29 @@ def _holiday(day: Holiday, today: date) -> list[Group]:
         years = [day.year if day.year is not None else today.year + (day.year_shift or 0)]
     else:
         years = [today.year, today.year - 1]
-    _existing(years[0], 1, 1)
+    existing(years[0], 1, 1)
     said: tuple[Code, ...] = ("year",) if len(years) > 1 else ()
     per_year = [
         [Days(first, end, "day" if (end - first).days == 1 else "range", said) for first, end in spans(day.name, y)]
         for y in years
     ]
     found = [tuple(d for d in group if len(years) == 1 or d.first <= today) for group in zip(*per_year, strict=True)]
-    aged = [tuple(_aged(d, today) if said else d for d in group) for group in found]
-    return aged if len(aged) == 1 else [tuple(d._replace(notes=(*d.notes, "vague")) for d in g) for g in aged]
+    noted = [tuple(aged(d, today) if said else d for d in group) for group in found]
+    return noted if len(noted) == 1 else [tuple(d._replace(notes=(*d.notes, "vague")) for d in g) for g in noted]
 
 
 def _shift(day: Shift, today: date) -> list[Group]:
-    return [(_one(today + timedelta(day.days)),)]
+    return [(one(today + timedelta(day.days)),)]
 
 
 def _days_ago(day: DaysAgo, today: date) -> list[Group]:
     if day.few:
         unit = {"day": 1, "week": 7, "month": 30, "year": 365}.get(day.unit, 1)
-        return [(Days(today - timedelta(5 * unit), today - timedelta(unit), "range", ("vague",), ("vague",)),)]
+        most, least = (day.amount, day.least - 1) if day.amount else (5 * unit, unit)
+        return [(Days(today - timedelta(most), today - timedelta(least), "range", ("vague",), ("vague",)),)]
     if day.unit in ("day", "week"):
         length = 7 if day.unit == "week" else 1
-        return [(_one(today + timedelta(day.base - day.amount * length)),)]
+        return [(one(today + timedelta(day.base - day.amount * length)),)]
     if day.unit == "weekend":
         raise Impossible("unclear")
     months = day.amount * (12 if day.unit == "year" else 1)
@@ -171,8 +140,8 @@ def _days_ago(day: DaysAgo, today: date) -> list[Group]:
         raise Impossible("absurd")
     year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
     exact = date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))
-    whole = _month_of(year, month + 1) if day.unit == "month" else _year_of(year)
-    return [(_one(exact, "vague"),), (whole._replace(notes=("vague",)),)]
+    whole = month_of(year, month + 1) if day.unit == "month" else year_of(year)
+    return [(one(exact, "vague"),), (whole._replace(notes=("vague",)),)]
 
 
 # --- weekdays ------------------------------------------------------------------------------------------------------
@@ -182,28 +151,28 @@ def _weekday(day: Weekday, today: date) -> list[Group]:
     back = (today.weekday() - day.number) % 7
     monday = today - timedelta(today.weekday())
     if day.which in ("this", "next"):
-        return [(_one(monday + timedelta(day.number + (7 if day.which == "next" else 0))),)]
+        return [(one(monday + timedelta(day.number + (7 if day.which == "next" else 0))),)]
     recent = today - timedelta(back or 7)
     if day.which == "before_last":
         recent -= timedelta(7)
     if back == 0:
-        return [(_one(recent, "weekday"),), (_one(recent + timedelta(7), "weekday"),)]
+        return [(one(recent, "weekday"),), (one(recent + timedelta(7), "weekday"),)]
     if day.which and day.number < today.weekday():
-        return [(_one(recent, "weekday"),), (_one(recent - timedelta(7), "weekday"),)]
-    return [(_one(recent),)]
+        return [(one(recent, "weekday"),), (one(recent - timedelta(7), "weekday"),)]
+    return [(one(recent),)]
 
 
 def _weekday_weeks_ago(number: int, weeks: int, today: date) -> list[Group]:
     by_week = today - timedelta(today.weekday() - number + 7 * weeks)
     by_day = today - timedelta((today.weekday() - number) % 7 + 7 * weeks)
-    return [(_one(d, *(("weekday",) if by_week != by_day else ())),) for d in dict.fromkeys((by_day, by_week))]
+    return [(one(d, *(("weekday",) if by_week != by_day else ())),) for d in dict.fromkeys((by_day, by_week))]
 
 
 def _inside(days: Days, number: int) -> Days:
     """That weekday of a week."""
     for n in range((days.end - days.first).days):
         if (days.first + timedelta(n)).weekday() == number:
-            return _one(days.first + timedelta(n), *days.notes, ask=days.ask)
+            return one(days.first + timedelta(n), *days.notes, ask=days.ask)
     raise Impossible("unclear")
 
 
@@ -225,26 +194,17 @@ def _checked(found: list[Group], number: int) -> list[Group]:
 # --- periods -------------------------------------------------------------------------------------------------------
 
 
-def _month_of(year: int, month: int) -> Days:
-    after = date(year + month // 12, month % 12 + 1, 1)
-    return Days(_existing(year, month, 1), after, "month")
-
-
-def _year_of(year: int) -> Days:
-    return Days(_existing(year, 1, 1), date(year + 1, 1, 1), "year")
-
-
 def _month(day: Month, today: date) -> list[Group]:
     if not 1 <= day.month <= 12:
         raise Impossible("no_such_date")
     if day.year is not None or day.year_shift is not None:
-        return [(_month_of(day.year if day.year is not None else today.year + (day.year_shift or 0), day.month),)]
-    months = (_month_of(y, day.month) for y in (today.year, today.year - 1))
-    return [tuple(_aged(m._replace(notes=("year",)), today) for m in months if m.first <= today)]
+        return [(month_of(day.year if day.year is not None else today.year + (day.year_shift or 0), day.month),)]
+    months = (month_of(y, day.month) for y in (today.year, today.year - 1))
+    return [tuple(aged(m._replace(notes=("year",)), today) for m in months if m.first <= today)]
 
 
 def _year(day: Year, _today: date) -> list[Group]:
-    return [(_year_of(day.year)._replace(ask=(day.doubt,) if day.doubt else ()),)]
+    return [(year_of(day.year)._replace(ask=(day.doubt,) if day.doubt else ()),)]
 
 
 def _week(day: Week, today: date) -> list[Group]:
@@ -258,14 +218,14 @@ def _week(day: Week, today: date) -> list[Group]:
     if not 1 <= day.number <= 53:
         raise Impossible("no_such_date")
     if day.year is not None:
-        _existing(day.year, 1, 1)
+        existing(day.year, 1, 1)
         found = build(day.year)
         if found is None:
             raise Impossible("no_such_date")
         return [(found,)]
     weeks = (build(y) for y in range(today.year + 1, today.year - _LEAP_SEARCH, -1))
     past = [w for w in weeks if w is not None and w.first <= today]
-    return [tuple(_aged(w._replace(notes=("year",)), today) for w in past)]
+    return [tuple(aged(w._replace(notes=("year",)), today) for w in past)]
 
 
 def _period(day: Period, today: date) -> list[Group]:
@@ -277,8 +237,8 @@ def _period(day: Period, today: date) -> list[Group]:
         return [(Days(monday, monday + timedelta(7), "week"),)]
     if day.unit == "month":
         year, month = divmod(today.year * 12 + today.month - 1 + shift, 12)
-        return [(_month_of(year, month + 1),)]
-    return [(_year_of(today.year + shift),)]
+        return [(month_of(year, month + 1),)]
+    return [(year_of(today.year + shift),)]
 
 
 def _weekend(day: Period, today: date) -> list[Group]:
@@ -338,13 +298,13 @@ def _slots(day: DaySaid) -> tuple[DaySaid | None, Weekday | None]:
 def _lasts(day: DaySaid, first: Days, today: date) -> Iterable[Days]:
     if isinstance(day, Weekday) and not day.which:
         nearest = first.first + timedelta((day.number - first.first.weekday()) % 7 or 7)
-        return (_one(nearest, *first.notes, ask=("weekday",) if nearest > today else ()),)
+        return (one(nearest, *first.notes, ask=("weekday",) if nearest > today else ()),)
     if isinstance(day, Dated) and day.year is None and day.year_shift is None and day.month is not None:
-        dates = (_day_or_none(y, day.month, day.day) for y in (first.first.year, first.first.year + 1))
-        return tuple(_one(d, "year") for d in dates if d is not None and 0 < (d - first.first).days <= OLD_DAYS)[:1]
+        dates = (day_or_none(y, day.month, day.day) for y in (first.first.year, first.first.year + 1))
+        return tuple(one(d, "year") for d in dates if d is not None and 0 < (d - first.first).days <= OLD_DAYS)[:1]
     if isinstance(day, Dated) and day.month is None:
-        found = _day_or_none(first.first.year, first.first.month, day.day)
-        return (_one(found, "month"),) if found is not None and found > first.first else ()
+        found = day_or_none(first.first.year, first.first.month, day.day)
+        return (one(found, "month"),) if found is not None and found > first.first else ()
     return tuple(g[0] for g in _groups(*_slots(day), today) if g and g[0].end > first.first)
 
 
@@ -352,7 +312,43 @@ def _joined(first: Days, last: Days, today: date) -> Days:
     notes = tuple(dict.fromkeys((*first.notes, *last.notes)))
     ask = tuple(a for a in dict.fromkeys((*first.ask, *last.ask)) if a != "year")
     both = Days(first.first, last.end, "range", notes, ask)
-    return _aged(both, today) if "year" in notes else both
+    return aged(both, today) if "year" in notes else both
+
+
+def _quarter(day: Quarter, today: date) -> list[Group]:
+    if not day.number:
+        year, index = divmod(today.year * 4 + (today.month - 1) // 3 + SHIFTS[day.which], 4)
+        return [(quarter_of(year, index + 1),)]
+    if day.year is not None or day.year_shift is not None:
+        return [(quarter_of(day.year or today.year + (day.year_shift or 0), day.number),)]
+    past = [q for q in (quarter_of(y, day.number) for y in (today.year, today.year - 1)) if q.first <= today]
+    return [tuple(aged(q._replace(notes=("year",)), today) for q in past)]
+
+
+def _containing(day: Containing, today: date) -> list[Group]:
+    def around(d: Days) -> Days | None:
+        monday = d.first - timedelta(d.first.weekday())
+        if day.unit == "week":
+            return d._replace(first=monday, end=monday + timedelta(7), granularity="week")
+        saturday = monday + timedelta(5)
+        if d.first < saturday or d.end > saturday + timedelta(2):
+            return None
+        return d._replace(first=saturday, end=saturday + timedelta(2), granularity="weekend")
+
+    found = [tuple(w for w in map(around, group[:1]) if w) for group in _groups(*_slots(day.day), today)]
+    if not any(found):
+        raise Impossible("unclear")
+    return found
+
+
+def _offset(day: Offset, today: date) -> list[Group]:
+    """So many days before its first or after its last day."""
+
+    def moved(d: Days) -> Days:
+        edge = d.first if day.days < 0 else d.end - timedelta(1)
+        return one(edge + timedelta(day.days), *d.notes, ask=d.ask)
+
+    return [tuple(moved(d) for d in group) for group in _groups(*_slots(day.base), today)]
 
 
 _RULES: dict[type, Callable[..., list[Group]]] = {
@@ -367,4 +363,7 @@ _RULES: dict[type, Callable[..., list[Group]]] = {
     PartOf: _part,
     Holiday: _holiday,
     DayRange: _range,
+    Offset: _offset,
+    Quarter: _quarter,
+    Containing: _containing,
 }

@@ -31,6 +31,7 @@ DAYPARTS = {
     "en_evening": "evening",
     "en_night": "night",
     "en_tonight": "tonight",
+    "closing": "eod cob",
 }
 UNITS = {
     "second": "second seconds sec secs",
@@ -67,6 +68,7 @@ FEASTS = {
     "new years eve": "new_years_eve",
     "new year's day": "new_year",
     "new year's": "new_year",
+    "new year": "new_year",
     "new years day": "new_year",
     "valentine's day": "valentine",
     "valentines day": "valentine",

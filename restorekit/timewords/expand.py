@@ -7,7 +7,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from restorekit.model.resolution import Code, Granularity, Relation
-from restorekit.timewords.days import Days, Group, Impossible, groups
+from restorekit.timewords.almanac import Days, Group, Impossible
+from restorekit.timewords.days import groups
 from restorekit.timewords.hours import Span, clock_walls, part_walls, spans_of
 from restorekit.timewords.said import Clock, ClockRange, Daypart, Elapsed, Frame, Recent, Related, Shift
 from restorekit.timewords.zones import meanings
@@ -100,7 +101,8 @@ def _elapsed(elapsed: Elapsed, context: Context) -> Span:
         said = (context.now - timedelta(seconds=start), context.now - timedelta(seconds=end))
         return Span(*said, "range", ("vague", "policy"), ("vague",))
     centre, slack = _earlier(context, elapsed.seconds), timedelta(seconds=elapsed.slack_s)
-    return Span(centre - slack, centre + slack, "hour" if elapsed.hourly else "minute", ("policy",))
+    ask: tuple[Code, ...] = (elapsed.doubt,) if elapsed.doubt else ()
+    return Span(centre - slack, centre + slack, "hour" if elapsed.hourly else "minute", ("policy",), ask)
 
 
 def _earlier(context: Context, seconds: float) -> datetime:

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from restorekit.timewords.grammar import Run, merged
-from restorekit.timewords.reading import Tokens, at, unknown
+from restorekit.timewords.reading import Tokens, at, skip, unknown
 from restorekit.timewords.tokens import Token
 from restorekit.timewords.vocabulary import suggestion, words
 
@@ -12,7 +12,7 @@ _MARKS = frozenset(",()[]\"'")
 _FAR = 8
 _WORDS_TOO = frozenset({"so", "do", "sat", "sun", "may", "march", "jan", "mar"})
 """Names of days and months that are also something else."""
-_TIMELY = re.compile(r"abend|nacht|mittag|morgen|wochen|monat|jahr|stunde|uhr$|night|morning|noon|evening|week")
+_TIMELY = re.compile(r"abend|nacht|mittag|morgen|wochen|monat|jahr|stunde|uhr$|night|morning|noon|evening|week|rzeit$")
 
 
 class Found(NamedTuple):
@@ -54,7 +54,7 @@ def _neighbours(ts: Tokens, run: Run) -> tuple[int, int]:
     while before >= 0 and (ts[before].text in _MARKS or _only_filler(ts[before]) or _joins(ts[before])):
         before -= 1
     while (
-        at(ts, after).text in _MARKS | {"-"}
+        at(ts, after).text in _MARKS | {"-", "/"}
         or at(ts, after).has("upto")
         or (at(ts, after).text and _only_filler(at(ts, after)))
     ):
@@ -67,7 +67,7 @@ def _only_filler(token: Token) -> bool:
 
 
 def _joins(token: Token) -> bool:
-    return token.has("and") or token.value("number") == 1 or token.text in ("-", "than", "als") or token.has("or")
+    return token.has("and") or token.value("number") == 1 or token.text in ("-", "/", "than", "als") or token.has("or")
 
 
 def _misspelled(ts: Tokens, run: Run, taken: set[int]) -> tuple[str, str] | None:
@@ -89,9 +89,14 @@ def _timely(ts: Tokens, i: int) -> bool:
 def _incomplete(ts: Tokens, run: Run, taken: set[int]) -> bool:
     """A denial, a number, a unit or the like beside it, which nothing explains."""
     before, after = _neighbours(ts, run)
-    if at(ts, before).has("denial") and before not in taken:
+    if at(ts, before).has("denial") and before not in taken and not _spans(ts, before):
         return True
     return any(i not in taken and (_dangling(ts, i) or _timely(ts, i)) for i in (before, after))
+
+
+def _spans(ts: Tokens, i: int) -> bool:
+    """`over the weekend`: over more than a number is no comparison."""
+    return at(ts, i).text in ("over", "ueber", "uber") and at(ts, skip(ts, i + 1)).has("unit")
 
 
 def _dangling(ts: Tokens, i: int) -> bool:

@@ -32,13 +32,14 @@ DAYS = {
     2: "übermorgen",
 }
 DAYPARTS = {
-    "de_morning": "morgen morgens früh frühmorgens frühs",
-    "de_forenoon": "vormittag vormittags",
+    "de_morning": "morgen morgens früh frühmorgens frühs morgenstunden",
+    "de_forenoon": "vormittag vormittags vormittagsstunden",
     "de_noon": "mittag mittags",
-    "de_afternoon": "nachmittag nachmittags",
-    "de_evening": "abend abends",
+    "de_afternoon": "nachmittag nachmittags nachmittagsstunden",
+    "de_evening": "abend abends abendstunden",
     "de_night": "nacht",
-    "de_nights": "nachts",
+    "de_nights": "nachts nachtstunden",
+    "closing": "feierabend dienstschluss geschäftsschluss büroschluss",
 }
 UNITS = {
     "second": "sekunde sekunden sek",
@@ -137,11 +138,11 @@ HALVES = {"anderthalb": 1.5, "eineinhalb": 1.5, "zweieinhalb": 2.5, "dreieinhalb
 VAGUE = {
     "recently": "neulich kürzlich letztens unlängst jüngst irgendwann früher damals einst",
     "hours": "vorhin",
-    "minutes": "eben soeben",
+    "minutes": "eben soeben gerade",
 }
 FILLERS = (
     "um am an im in auf der die das den dem des von vom zu zum zur es war also wohl noch schon mal genau "
-    "jahr uhrzeit zeit so sowas einschließlich "
+    "jahr uhrzeit zeit ortszeit so sowas einschließlich "
     "inklusive"
 )
 EVENTS = (

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from restorekit.timewords.items import AFTERWARDS, Item, items, joint, opener
+from restorekit.timewords.items import AFTERWARDS, items, joint, opener
 from restorekit.timewords.reading import (
+    Item,
     Tokens,
     at,
     skip,
@@ -107,7 +108,7 @@ def _places(ts: Tokens, i: int, start: int) -> set[int]:
     if i == start:
         return {i}
     places = set(range(i, skip(ts, i) + 1))
-    return places | {skip(ts, k + 1) for k in places if at(ts, k).text == "-"}
+    return places | {skip(ts, k + 1) for k in places if at(ts, k).text in ("-", "/")}
 
 
 def _steps(ts: Tokens, state: _State, found: list[Item]) -> Iterator[_State]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from restorekit.model.resolution import Code, Granularity
-from restorekit.timewords.days import Impossible
+from restorekit.timewords.almanac import Impossible
 from restorekit.timewords.said import Clock, Daypart
 from restorekit.timewords.zones import Meant, in_force, instants
 
@@ -19,6 +19,7 @@ DAYPARTS: dict[str, tuple[int, int]] = {
     "de_evening": (18, 24),
     "de_night": (22, 29),
     "de_nights": (22, 29),
+    "closing": (16, 24),
     "last_night_de": (22, 29),
     "en_morning": (5, 12),
     "en_noon": (11, 14),
@@ -35,6 +36,7 @@ _WIDE: dict[str, tuple[int, int]] = {
     "de_noon": (10, 16),
     "de_afternoon": (12, 20),
     "de_evening": (16, 24),
+    "closing": (12, 24),
     "en_morning": (0, 12),
     "en_noon": (10, 16),
     "en_afternoon": (12, 20),
@@ -81,7 +83,9 @@ def part_walls(day: date, part: Daypart, *, today: bool) -> Iterator[Wall]:
         if part.half:
             middle = begin + (stop - begin) / 2
             begin, stop = (begin, middle) if part.half == "early" else (middle, stop)
-        yield Wall(begin, stop, "daypart", (*notes, "policy"))
+        # When a day of work ends is theirs to say.
+        ask: tuple[Code, ...] = ("vague",) if part.name == "closing" else ()
+        yield Wall(begin, stop, "daypart", (*notes, "policy"), ask)
 
 
 def _part_days(day: date, part: Daypart, *, today: bool) -> list[tuple[date, tuple[Code, ...]]]:

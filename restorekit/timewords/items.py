@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from restorekit.model.resolution import Relation
-from restorekit.timewords.clocks import clocks, dayparts, range_end, zones
+from restorekit.timewords import counted, events
+from restorekit.timewords.clocks import HALVES, clocks, dayparts, range_end, zones
 from restorekit.timewords.dates import days, year_tail
 from restorekit.timewords.reading import (
-    Quantity,
+    Item,
     Tokens,
     alone,
     at,
-    duration,
     fits_here,
     lone_number,
     phrase,
@@ -21,38 +21,20 @@ from restorekit.timewords.reading import (
 from restorekit.timewords.said import (
     Clock,
     ClockRange,
+    Containing,
     Dated,
     Daypart,
     DayRange,
-    DaysAgo,
     DaySaid,
-    Elapsed,
-    Event,
     Frame,
-    Recent,
     Related,
     Shift,
     Weekday,
 )
 
-Item = tuple[Frame, int]
+_NIGHT_JOINTS = ("auf", "zu", "zum")
 AFTERWARDS = frozenset({"herum", "rum"})
 """`um den 17.01. herum`: relations that stand last."""
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
-_SIZES = _SECONDS | {"day": 86_400, "week": 604_800}
-_CONJUNCTIONS = frozenset({"bevor", "ehe", "nachdem", "seitdem", "before", "after", "since", "als", "when"})
-_DAMAGE_STEMS = (
-    "geloesch",
-    "delet",
-    "dropp",
-    "truncat",
-    "ueberschr",
-    "overwr",
-    "wiped",
-    "broke",
-    "destroy",
-    "zerschoss",
-)
 
 
 def _stamp(ts: Tokens, i: int) -> Iterator[Item]:
@@ -74,82 +56,62 @@ def _clock(ts: Tokens, i: int) -> Iterator[Item]:
 def _daypart(ts: Tokens, i: int) -> Iterator[Item]:
     if next(_night_to(ts, i), None) is not None:
         return
+    yield from _half_of(ts, i)
     which = at(ts, i).value("which")
     k = i + 1 if which else i
     for part, end in dayparts(ts, k):
+        if part.name in _LAST_NIGHTS and (which == "before_last" or _before_last(ts, end)):
+            stop = end if which else end + 2
+            yield Frame(day=Shift(-2), daypart=Daypart(_LAST_NIGHTS[part.name])), stop
+            return
+
         if which in (None, "this"):
             shift = Shift(0) if which or part.name == "en_tonight" else None
             yield Frame(day=shift, daypart=part), end
-        elif which == "last" and part.name in ("de_night", "en_night"):
-            yield (
-                Frame(day=Shift(-1), daypart=Daypart("last_night_en" if part.name == "en_night" else "last_night_de")),
-                end,
-            )
+        elif which == "last" and part.name in _LAST_NIGHTS:
+            yield Frame(day=Shift(-1), daypart=Daypart(_LAST_NIGHTS[part.name])), end
         elif which == "last" and part.name.endswith("evening"):
             yield Frame(day=Shift(-1), daypart=part), end
 
 
+_LAST_NIGHTS = {"de_night": "last_night_de", "en_night": "last_night_en"}
+
+
+def _before_last(ts: Tokens, i: int) -> bool:
+    return (at(ts, i).text, at(ts, i + 1).text) == ("before", "last")
+
+
+def _half_of(ts: Tokens, i: int) -> Iterator[Item]:
+    """`early yesterday morning`, `late last night`."""
+    half = HALVES.get(at(ts, i).text)
+    if half is None:
+        return
+    k = skip(ts, i + 1)
+    found = [*_daypart(ts, k)] if at(ts, k).has("which") else []
+    for day, end in days(ts, k):
+        if isinstance(day, Shift | Weekday):
+            said = Frame(weekday=day) if isinstance(day, Weekday) else Frame(day=day)
+            found += [(said._replace(daypart=part), stop) for part, stop in dayparts(ts, skip(ts, end))]
+    for frame, stop in found:
+        if frame.has_day and frame.daypart is not None:
+            yield frame._replace(daypart=frame.daypart._replace(half=half)), stop
+
+
 def _night_to(ts: Tokens, i: int) -> Iterator[Item]:
     """`Nacht auf Sonntag`, `Nacht von Freitag auf Samstag`, `Nacht vom 16. zum 17.01.`: the night that ends there."""
-    if at(ts, i).value("daypart") != "de_night":
+    part = at(ts, i).value("daypart")
+    if part not in ("de_night", "en_night"):
         return
-    k = i + 1
-    if at(ts, k).has("from"):
-        first = next(iter(_ends(ts, skip(ts, k + 1))), None)
-        k = first[1] if first else k
-    if at(ts, k).text not in ("auf", "zu", "zum"):
-        return
-    for day, end in _ends(ts, skip(ts, k)):
-        night = Daypart("de_night", until=True)
-        yield (Frame(weekday=day, daypart=night) if isinstance(day, Weekday) else Frame(day=day, daypart=night)), end
-
-
-def _ago(ts: Tokens, i: int) -> Iterator[Item]:
-    """`vor 3 Stunden`, `3 hours ago`, `vor etwa zwei Wochen`, `seit 2 Tagen`."""
-    token = at(ts, i)
-    leading = token.has("vor") or (token.value("relation") == "since")
-    k = i + 1 if leading else i
-    k = k + 1 if at(ts, k).value("relation") == "around" or at(ts, k).has("shortly", "roughly") else k
-    found = duration(ts, k)
-    if found is None or not (leading or at(ts, found[1]).has("ago")):
-        return
-    end = found[1] if leading else found[1] + 1
-    related = Related("after", inclusive=True) if token.value("relation") == "since" else None
-    frame = _long_ago(found[0])
-    if frame is not None:
-        yield frame._replace(related=related), end
-
-
-def _ahead(ts: Tokens, i: int) -> Iterator[Item]:
-    """`in 3 Tagen`: understood, to be refused."""
-    found = duration(ts, i + 1) if at(ts, i).text == "in" else None
-    if found is not None and not found[0][0].few:
-        frame = _long_ago(tuple(q._replace(amount=-q.amount) for q in found[0]))
-        if frame is not None:
-            yield frame, found[1]
-
-
-def _long_ago(parts: tuple[Quantity, ...]) -> Frame | None:
-    """None where the precision is anybody's guess: one and a half weeks."""
-    first, few = parts[0], any(q.few for q in parts)
-    if any(q.unit in _SECONDS for q in parts) and all(q.unit in _SIZES for q in parts):
-        amount = sum(q.amount * _SIZES[q.unit] for q in parts)
-        if few:
-            return Frame(elapsed=Elapsed(_SECONDS[first.unit], 0, hourly=first.unit == "hour", few=True))
-        hourly = parts[-1].unit == "hour" and all(q.amount == int(q.amount) for q in parts)
-        return Frame(elapsed=Elapsed(amount, 1800 if hourly else max(60, amount / 10), hourly=hourly))
-    if len(parts) > 1 or first.amount != int(first.amount):
-        return None
-    return Frame(day=DaysAgo(int(first.amount), first.unit, few))
-
-
-def _recent(ts: Tokens, i: int) -> Iterator[Item]:
-    """`die letzten 3 Tage`, `the past 24 hours`."""
-    if at(ts, i).value("which") != "last":
-        return
-    found = duration(ts, i + 1)
-    if found is not None and len(found[0]) == 1 and not found[0][0].few:
-        yield Frame(recent=Recent(found[0][0].amount, found[0][0].unit)), found[1]
+    k = skip(ts, i + 1)
+    k = k + 1 if at(ts, k).text == "from" else k
+    firsts = {end for _, end in _ends(ts, k)}
+    joints = {end for end in firsts if at(ts, end).text in (*_NIGHT_JOINTS, "to", "/", "-")}
+    joints |= {i + 1} if at(ts, i + 1).text in _NIGHT_JOINTS else set()
+    night = Daypart(str(part), until=True)
+    for joined in joints:
+        for day, end in _ends(ts, skip(ts, joined + 1)):
+            said = Frame(weekday=day) if isinstance(day, Weekday) else Frame(day=day)
+            yield said._replace(daypart=night), end
 
 
 def _relation(ts: Tokens, i: int) -> Iterator[Item]:
@@ -159,6 +121,7 @@ def _relation(ts: Tokens, i: int) -> Iterator[Item]:
     k = i + 1 if shortly else i
     long = phrase(ts, k)
     said = long[0].value if long and long[0].kind == "relation" else at(ts, k).value("relation")
+    said = "until" if said is None and _by(ts, k) else said
     end = long[1] if long and long[0].kind == "relation" else k + 1
     if said in ("before", "after"):
         yield Frame(related=Related(cast(Relation, said), shortly=shortly)), end
@@ -169,51 +132,13 @@ def _relation(ts: Tokens, i: int) -> Iterator[Item]:
         yield Frame(related=Related("around")), again
 
 
-def _event(ts: Tokens, i: int) -> Iterator[Item]:
-    """`vor dem Deploy`, `before the last migration`, `right before I deleted the table`."""
-    shortly = at(ts, i).has("shortly")
-    k = i + 1 if shortly else i
-    said = at(ts, k).value("relation")
-    if said not in ("before", "after", "since", "until", "during"):
-        return
-    relation = cast(Relation, {"since": "after", "until": "before", "during": "in"}.get(str(said), said))
-    k = deed = skip(ts, k + 1)
-    while at(ts, k).has("which", "number", "filler") or at(ts, k).text in (
-        "my",
-        "our",
-        "your",
-        "mein",
-        "meinem",
-        "unserem",
-    ):
-        k += 1
-    k = k + 1 if unknown(at(ts, k)) and at(ts, k + 1).has("event") else k
-    if at(ts, k).has("event"):
-        yield Frame(event=Event(relation, known=True)), k + 1
-        return
-    done = _deed(ts, deed) if at(ts, i + shortly).text in _CONJUNCTIONS else None
-    if done is not None:
-        yield Frame(event=Event(relation, known=True)), done
-        return
-    determined = k > deed or deed > i + 1 + shortly
-    if (
-        determined
-        and unknown(at(ts, k))
-        and at(ts, k).kind == "word"
-        and said != "during"
-        and at(ts, k).text not in ("i", "ich", "wir", "we")
-    ):
-        yield Frame(event=Event(relation, known=False)), k + 1
-
-
-def _deed(ts: Tokens, i: int) -> int | None:
-    """Where `I deleted the table` says what was done; None if a time comes first."""
-    for j in range(i, min(i + 8, len(ts))):
-        if at(ts, j).kind != "word" or at(ts, j).has("unit", "shift", "weekday", "daypart", "uhr"):
-            return None
-        if at(ts, j).text.startswith(_DAMAGE_STEMS):
-            return j + 1
-    return None
+def _by(ts: Tokens, i: int) -> bool:
+    """`by 9am`, `by Friday`; `by 9` may count anything."""
+    if at(ts, i).text != "by":
+        return False
+    after = at(ts, skip(ts, i + 1))
+    dated = after.kind in ("date", "clock", "stamp", "numeric") or after.has("weekday", "shift", "month", "named")
+    return dated or next((c for c, _ in clocks(ts, i + 1) if not c.bare), None) is not None
 
 
 def _other(ts: Tokens, i: int) -> Iterator[Item]:
@@ -270,13 +195,25 @@ def joint(ts: Tokens, i: int, begun: str) -> int | None:
 def _day_range(ts: Tokens, i: int) -> Iterator[Item]:
     begun, k = opener(ts, i)
     for first, end in _ends(ts, k):
-        j = joint(ts, end, begun)
+        j = end + 1 if at(ts, end).text == "/" and not begun else joint(ts, end, begun)
         if j is None:
             continue
         for last, stop in _ends(ts, j):
             joined = _joined_days(first, last)
             if joined is not None:
                 yield Frame(day=joined), stop
+
+
+def _containing(ts: Tokens, i: int) -> Iterator[Item]:
+    """`Woche vom 12.01.`, `weekend of Jan 17`, `Wochenende 17./18.01.`."""
+    unit = at(ts, i).value("unit")
+    if unit not in ("week", "weekend"):
+        return
+    k = skip(ts, i + 1)
+    ranges = [(frame.day, end) for frame, end in _day_range(ts, k)]
+    for day, end in (*ranges, *days(ts, k)):
+        if isinstance(day, Dated | DayRange):
+            yield Frame(day=Containing(unit, day)), end
 
 
 def _joined_days(first: DaySaid, last: DaySaid) -> DayRange | None:
@@ -337,6 +274,7 @@ _DAYS = frozenset(
         "part_of",
         "calendar_week",
         "feast",
+        "quartal",
     ]
 )
 _CLOCKS = frozenset({"clock", "point", "number", "halb", "half", "viertel", "quarter", "named"})
@@ -345,19 +283,13 @@ RULES: tuple[tuple[frozenset[str], Callable[[Tokens, int], Iterator[Item]]], ...
     (_DAYS | {"between", "from", "stamp"}, _day_range),
     (_CLOCKS | {"between", "from"}, _clock_range),
     (frozenset({"daypart"}), _night_to),
-    (
-        frozenset(
-            {"vor", "relation", "number", "few", "seconds", "fortnight", "half", "quarter", "junk", "decimal", "point"}
-        ),
-        _ago,
-    ),
-    (frozenset({"filler"}), _ahead),
-    (frozenset({"which"}), _recent),
+    *counted.RULES,
+    (frozenset({"unit"}), _containing),
     (_DAYS, _day),
     (_CLOCKS, _clock),
-    (frozenset({"daypart", "which", "part", "edge"}), _daypart),
-    (frozenset({"relation", "shortly"}), _event),
-    (frozenset({"relation", "shortly", "phrase", "afterwards"}), _relation),
+    (frozenset({"daypart", "which", "part", "edge", "phrase"}), _daypart),
+    *events.RULES,
+    (frozenset({"relation", "shortly", "phrase", "afterwards", "by"}), _relation),
     (frozenset({"vague", "latest", "which", "phrase", "most"}), _other),
     (frozenset({"word", "mark"}), _zone),
 )

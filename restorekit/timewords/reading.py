@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from restorekit.timewords.said import Unit
+from restorekit.timewords.said import Frame, Unit
 from restorekit.timewords.tokens import Token
 from restorekit.timewords.vocabulary import Meaning, phrase_starts, phrases
 
+Item = tuple[Frame, int]
+"""What was read, and where it ends."""
 _LONGEST_PHRASE = 4
 _MOST_FILLERS = 6
+_ADJECTIVES = frozenset({"gut", "gute", "guten", "knappe", "knappen", "ganze", "ganzen", "vollen", "good", "full"})
 _MARKS = frozenset(",()[]\"'")
 
 
@@ -82,10 +85,14 @@ def fits_here(ts: Tokens, i: int, *, strict: bool = False) -> bool:
         k -= 1
     before = at(ts, k)
     if before.kind == "mark" and before.text in "/\\*=<>":
-        return False
+        return before.text == "/" and _is_day(at(ts, k - 1))
     if before.has("decoy") or before.text.endswith(("nummer", "nr", "number")):
         return False
     return not (strict and (unknown(before) or before.kind in ("number", "decimal")))
+
+
+def _is_day(token: Token) -> bool:
+    return token.kind == "date" or (token.kind == "number" and token.dot) or token.has("weekday")
 
 
 def alone(ts: Tokens, i: int, j: int) -> bool:
@@ -122,6 +129,8 @@ def _amount(ts: Tokens, i: int) -> tuple[float, bool, int] | None:
         return 0.5, False, k + 2 if at(ts, k + 1).value("number") == 1 else k + 1
     if k > i and at(ts, k).value("number") == 0.5:
         return 0.5, False, k + 1
+    if k > i and at(ts, k).text in _ADJECTIVES:
+        return 1, False, k + 1
     found = number(ts, i)
     if found is None:
         return None
@@ -142,12 +151,9 @@ def quantity(ts: Tokens, i: int) -> tuple[Quantity, int] | None:
         quarters = (1, k)
     if quarters and at(ts, quarters[1]).has("quarter") and at(ts, quarters[1] + 3).value("unit") == "hour":
         return Quantity(15 * quarters[0], "minute", few=False), quarters[1] + 4
-    found = _amount(ts, i)
-    if found is None:
-        return None
-    amount, few, j = found
+    amount, few, j = _amount(ts, i) or (0, False, i)
     unit = at(ts, j).value("unit")
-    if unit is None:
+    if unit is None or j == i:
         return None
     half = _and_a_half(ts, j + 1)
     return Quantity(amount + (0.5 if half else 0), unit, few), half or j + 1  # type: ignore[arg-type]

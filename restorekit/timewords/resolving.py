@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from restorekit.model.resolution import Assumption, Candidate, Code, Meaning, Relation, Resolution, Status
 from restorekit.timewords import sentences
-from restorekit.timewords.days import Impossible
+from restorekit.timewords.almanac import Impossible
 from restorekit.timewords.expand import Context, Reading, readings
 from restorekit.timewords.finding import Found, Search, search
 from restorekit.timewords.grammar import runs
@@ -109,7 +109,7 @@ def _meant(frames: Iterable[Frame], context: Context) -> Outcome:
     event = next((f.event for f in frames if f.event is not None), None)
     said = [f._replace(event=None) for f in frames if event is None or f.event is not None]
     found, impossible = _all_readings(said, context)
-    past = tuple(r for r in found if not r.future)
+    past = _confirmed([r for r in found if not r.future])
     if event is not None:
         # An event without a time only says what happened; where a time stands elsewhere, that one counts.
         return Outcome("event", past[:_MOST], "unknown", not past, (), relation=event.relation)
@@ -122,6 +122,12 @@ def _meant(frames: Iterable[Frame], context: Context) -> Outcome:
         return Outcome("future", tuple(found), "unknown", weak=False, spans=())
     status: Status = "invalid" if impossible in _NO_SUCH else "none"
     return Outcome(status, (), "unknown", weak=status == "none", spans=(), key=impossible or "unclear")
+
+
+def _confirmed(past: list[Reading]) -> tuple[Reading, ...]:
+    """`Sat 10/1`: where a weekday confirms one order of day and month, it rules the other out."""
+    sure = tuple(r for r in past if "weekday" not in r.ask)
+    return sure if sure and any(r.order for r in sure) else tuple(past)
 
 
 def _weak(frames: Iterable[Frame]) -> bool:

@@ -29,12 +29,16 @@ class Shift(NamedTuple):
 
 
 class DaysAgo(NamedTuple):
-    """`amount` of a unit of a day or more ago; `few` if nobody said how many. `base`: "yesterday a week ago"."""
+    """`amount` of a unit of a day or more ago. `few`: nobody said how many, or between `least` and `amount`.
+
+    `base`: "yesterday a week ago".
+    """
 
     amount: int
     unit: Unit
     few: bool = False
     base: int = 0
+    least: int = 0
 
 
 class Weekday(NamedTuple):
@@ -73,11 +77,27 @@ class Year(NamedTuple):
     doubt: Code | None = None
 
 
+class Quarter(NamedTuple):
+    """A quarter of a year by its number, or the last or present one."""
+
+    number: int = 0
+    which: Which = ""
+    year: int | None = None
+    year_shift: int | None = None
+
+
+class Containing(NamedTuple):
+    """The week or weekend in which that day is."""
+
+    unit: Literal["week", "weekend"]
+    day: "DaySaid"
+
+
 class PartOf(NamedTuple):
     """Beginning, middle or end of a period."""
 
     part: Part
-    of: "Period | Month | Year"
+    of: "Period | Month | Year | Week"
 
 
 class Holiday(NamedTuple):
@@ -102,7 +122,29 @@ class DayRange(NamedTuple):
     last: "DaySaid"
 
 
-DaySaid = Dated | Shift | DaysAgo | Weekday | Period | Month | Week | Year | PartOf | Holiday | DayRange
+class Offset(NamedTuple):
+    """So many days before (negative) or after another day."""
+
+    base: "DaySaid"
+    days: int
+
+
+DaySaid = (
+    Dated
+    | Shift
+    | DaysAgo
+    | Weekday
+    | Period
+    | Month
+    | Week
+    | Year
+    | PartOf
+    | Holiday
+    | DayRange
+    | Offset
+    | Quarter
+    | Containing
+)
 
 
 class Clock(NamedTuple):
@@ -124,12 +166,13 @@ class ClockRange(NamedTuple):
 
 
 class Elapsed(NamedTuple):
-    """So many seconds ago, give or take `slack_s`. `few`: nobody said how many."""
+    """So many seconds ago, give or take `slack_s`. `few`: nobody said how many. `doubt`: why to ask."""
 
     seconds: float
     slack_s: float
     hourly: bool
     few: bool = False
+    doubt: Code | None = None
 
 
 class Daypart(NamedTuple):

@@ -188,6 +188,8 @@ def _joined(found: list[Token], token: Token) -> list[Token]:
     if token.kind == "word":
         text = token.text if token.text in words() else token.text.removesuffix("'s")
         greeted = last is not None and last.text in _GREETING
-        token = token._replace(text=text, meanings=() if greeted else words().get(text, ()))
+        meanings = words().get(text, ())
+        lasting = Meaning("unit", "hour") in meanings  # "vor einer guten Stunde"
+        token = token._replace(text=text, meanings=() if greeted and not lasting else meanings)
     found.append(token)
     return found

@@ -23,7 +23,8 @@ def fold(word: str) -> str:
 
 
 def _spellings(word: str) -> set[str]:
-    return {fold(word), word.casefold().translate(_BARE)}
+    found = {fold(word), word.casefold().translate(_BARE)}
+    return found | {w.replace("'s", "") for w in found}
 
 
 @cache
@@ -138,10 +139,12 @@ def _clockwork(add: Any) -> None:
     add("und and", "and")
     add("viertelstunde", "seconds", 900)
     add("dreiviertelstunde", "seconds", 2700)
+    add("quartal quartals quartale q", "quartal")
     add("fortnight", "fortnight")
     add("spät späten später frühen", "edge")
     add("herum rum", "afterwards")
     add("most", "most")
+    add("by", "by")
     add("or oder", "or")
     add("gut fast almost nearly", "roughly")
     add("oclock", "filler")
@@ -175,12 +178,20 @@ def phrases() -> dict[tuple[str, ...], Meaning]:
         "gerade eben": Meaning("vague", "minutes"),
         "just now": Meaning("vague", "minutes"),
         "right now": Meaning("latest", ""),
+        "no later than": Meaning("relation", "until"),
+        "not later than": Meaning("relation", "until"),
+        "close of business": Meaning("daypart", "closing"),
+        "end of business": Meaning("daypart", "closing"),
+        "end of day": Meaning("daypart", "closing"),
+        "end of the day": Meaning("daypart", "closing"),
         "prior to": Meaning("relation", "before"),
         "bis zum": Meaning("relation", "until"),
         "bis zur": Meaning("relation", "until"),
         "up to": Meaning("relation", "until"),
         "in the": Meaning("filler", ""),
     }
+    for few in ("last few days", "past few days", "last couple of days", "letzten tage", "letzten tagen"):
+        fixed[few] = Meaning("vague", "recently")
     for unit in ("sekunden", "minuten", "stunden", "tagen", "wochen", "monaten", "jahren", "langer zeit"):
         fixed[f"vor {unit}"] = Meaning("vague", "recently")
     for unit in ("seconds", "minutes", "hours", "days", "weeks", "months", "years", "long", "a long time"):
@@ -198,9 +209,9 @@ def phrase_starts() -> frozenset[str]:
 def compounds() -> dict[str, tuple[str, str]]:
     """`samstagabend` → (`samstag`, `abend`), `mondaymorning` is not written so."""
     firsts = [w for text in german.WEEKDAYS.values() for w in text.split() if len(w) > 2]
-    firsts += ["gestern", "heute", "vorgestern"]
+    firsts += ["gestern", "heute", "vorgestern", "spät"]
     lasts = [w for text in german.DAYPARTS.values() for w in text.split()]
-    found = {f + fold(last): (f, fold(last)) for f in firsts for last in lasts}
+    found = {fold(f) + fold(last): (fold(f), fold(last)) for f in firsts for last in lasts}
     return {word: pair for word, pair in found.items() if word != "sonnabend"}
 
 

@@ -53,6 +53,19 @@ _ABBREVIATIONS: dict[str, tuple[tuple[float, str | None], ...]] = {
     "cst": ((-6, None), (8, None)),
     "bst": ((1, None), (6, None)),
 }
+# What stands before `Zeit` or `time`.
+PLACES = {
+    **dict.fromkeys(("berliner", "berlin", "deutsche", "deutscher", "german", "frankfurter"), "Europe/Berlin"),
+    **dict.fromkeys(("mitteleuropaeische", "mitteleuropaeischer", "central european"), "Europe/Berlin"),
+    **dict.fromkeys(("wiener", "vienna", "oesterreichische", "oesterreichischer"), "Europe/Vienna"),
+    **dict.fromkeys(("zuercher", "zurich", "schweizer", "swiss"), "Europe/Zurich"),
+    **dict.fromkeys(("londoner", "london", "uk", "british", "britische", "britischer"), "Europe/London"),
+    **dict.fromkeys(("new yorker", "new york", "eastern"), "America/New_York"),
+    "chicago": "America/Chicago",
+    "mountain": "America/Denver",
+    "pacific": "America/Los_Angeles",
+    **dict.fromkeys(("indian", "indische", "indischer"), "Asia/Kolkata"),
+}
 AMBIGUOUS_WORDS = frozenset({"ist", "est", "west", "wet", "z", "mst"})
 _OFFSET = re.compile(r"([+-])(\d{1,2}):?(\d{2})?")
 
