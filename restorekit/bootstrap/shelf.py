@@ -72,6 +72,11 @@ class Shelf:
                 silent[name] = error
         return found, silent
 
+    def is_live(self, database: DatabaseId) -> bool:
+        """Whether its engine lists it now; True where the engine does not answer, for it may well be there."""
+        found, silent = self.live()
+        return database in found or database.engine in silent
+
     def inventory(self, only: str | None = None) -> Inventory:
         """Scan, then everything per database; what is live, and who owns it, is remembered."""
         look = self.scan(only)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from restorekit.choosing.sentences import Locale, happened, text
 from restorekit.model.changes import Episode, History
 from restorekit.model.request import Request, Wish
-from restorekit.timeline import words
+from restorekit.timeline import somewhere, words
 
 
 class Bounds(NamedTuple):
@@ -33,7 +33,7 @@ def settled(request: Request, history: History | None, zone: tzinfo) -> Bounds:
     implied = _implied(wishes, known.accident)
     if implied is not None and known.accident is not None:
         wishes.append(implied)
-        reasons.append(_accident("accident", known.accident, request.locale, zone))
+        reasons.append(_accident("accident", known.accident, known, (request.locale, zone)))
         if known.last_serious is not None:
             when = words.span(request.locale, *_local(known.last_serious, zone))
             what = happened(request.locale, known.last_serious.tables)
@@ -57,7 +57,7 @@ def _settle(wish: Wish, known: History, locale: Locale, zone: tzinfo) -> tuple[W
     if wish.role == "must_contain":
         return _contained(wish, known.accident, [e for e in inside if e.kind == "serious"], (locale, zone))
     if wish.role == "before_damage" and (hits := [e for e in inside if e.kind == "accident"]):
-        reason = _accident("accident_in", hits[0], locale, zone, said=wish.words)
+        reason = _accident("accident_in", hits[0], known, (locale, zone), said=wish.words)
         return wish.model_copy(update={"at": hits[0].start}), reason
     return wish, ""
 
@@ -83,9 +83,12 @@ def _contained(
     return wish.model_copy(update={"at": last.end}), reason
 
 
-def _accident(key: str, episode: Episode, locale: Locale, zone: tzinfo, said: str = "") -> str:
-    when = words.minute(locale, episode.start.astimezone(zone))
-    return text(locale, key, words=said, when=when, what=happened(locale, episode.tables))
+def _accident(key: str, episode: Episode, known: History, said_in: tuple[Locale, tzinfo], said: str = "") -> str:
+    locale, zone = said_in
+    what = happened(locale, episode.tables)
+    if somewhere(episode, known.stretches):
+        return text(locale, "accident_between", when=words.span(locale, *_local(episode, zone)), what=what)
+    return text(locale, key, words=said, when=words.minute(locale, episode.start.astimezone(zone)), what=what)
 
 
 def _local(episode: Episode, zone: tzinfo) -> tuple[datetime, datetime]:

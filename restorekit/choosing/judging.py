@@ -10,7 +10,7 @@ from restorekit.model.plan import Choice
 from restorekit.model.point import PointState, Quality, RecoveryPoint
 from restorekit.model.request import Wish
 from restorekit.model.verdict import Level
-from restorekit.timeline import words
+from restorekit.timeline import somewhere, words
 from restorekit.timeline.loss import lost
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,11 +38,22 @@ class Outlook:
         """What happened, told in the language of the request."""
         return self.histories.get(self.locale)
 
+    @property
+    def vague(self) -> bool:
+        """Whether the accident is only known to lie between two states."""
+        known = self.history
+        return known is not None and known.accident is not None and somewhere(known.accident, known.stretches)
+
+    @property
+    def struck(self) -> datetime | None:
+        """When the accident had surely begun; of one between two states that is the second."""
+        accident = self.history.accident if self.history else None
+        return (accident.end if self.vague else accident.start) if accident else None
+
     def reach(self, at: datetime) -> datetime | None:
         """What data of `at` fall short of: the next of accident, moment named and now; None if they are of later."""
-        ends = [w.at for w in self.wishes if w.role != "must_contain"]
-        accident = self.history.accident if self.history else None
-        aims = [*ends, *([accident.start] if accident else []), self.now]
+        named = [w.at for w in self.wishes if w.role != "must_contain"]
+        aims = [*named, *([self.struck] if self.struck else []), self.now]
         return min((aim for aim in aims if aim >= at), default=None)
 
 
@@ -58,7 +69,7 @@ def damage(point: RecoveryPoint, look: Outlook) -> str:
     """A sentence if the data are surely from after the accident began: at the best end of their bounds."""
     accident = look.history.accident if look.history else None
     first, _ = ends(point)
-    if accident is None or first is None or first <= accident.start:
+    if accident is None or first is None or look.struck is None or first <= look.struck:
         return ""
     when = words.minute(look.locale, accident.start.astimezone(look.zone))
     return text(look.locale, "holds_accident", when=when, at=_said(first, look))
@@ -68,7 +79,7 @@ def doubt(point: RecoveryPoint, look: Outlook) -> str:
     """A sentence if nobody can say whether the data are from before the accident or after its beginning."""
     accident = look.history.accident if look.history else None
     first, last = ends(point)
-    if accident is None or (first is not None and first > accident.start):
+    if accident is None or look.struck is None or (first is not None and first > look.struck):
         return ""
     if last is not None and last <= accident.start:
         return ""

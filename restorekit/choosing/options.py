@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from restorekit.choosing.judging import Outlook, ends
 from restorekit.choosing.sentences import Locale, happened, lost, offset_minute, span, text
 from restorekit.model.plan import Choice, Option
+from restorekit.model.verdict import Level
 from restorekit.timeline import words
 
 _CLEARLY = 0.8
@@ -53,7 +54,8 @@ def sentence(offer: Offer, look: Outlook, locale: Locale) -> str:
     """What would be restored, what it holds, what it loses, how long it takes, and that nothing is thrown away."""
     choice, point = offer.choice, offer.choice.point
     at = offset_minute(locale, point.consistent_at.astimezone(look.zone)) if point.consistent_at else point.id
-    proof = text(locale, "proven", level=choice.level) if choice.level else text(locale, "unproven")
+    proven = (choice.level or 0) >= Level.EQUAL
+    proof = text(locale, "proven", level=choice.level) if proven else text(locale, "unproven")
     said = text(locale, "restore_state", at=at, source=point.source, proof=proof)
     said += _serious(choice, look, locale)
     if choice.loss is not None:
@@ -82,6 +84,9 @@ def _serious(choice: Choice, look: Outlook, locale: Locale) -> str:
 
 def _until(until: datetime, look: Outlook, locale: Locale) -> str:
     accident = look.history.accident if look.history else None
+    if accident is not None and look.vague and until in (accident.start, accident.end):
+        when = words.span(locale, accident.start.astimezone(look.zone), accident.end.astimezone(look.zone))
+        return text(locale, "from_accident" if until == accident.start else "to_accident", when=when)
     if accident is not None and until == accident.start:
         return text(locale, "the_accident", when=words.minute(locale, accident.start.astimezone(look.zone)))
     if until >= look.now:

@@ -15,6 +15,7 @@ _TEXTS = {
         "until_accident": "no larger change is known in “{words}” before the accident of {when}; the state has to hold "
         "all of it, up to the accident",
         "accident_in": "the accident in “{words}” began {when} ({what}); the state has to be from before it",
+        "accident_between": "the accident lies between two states, {when} ({what}); the state has to be from before it",
         "accident": "the accident began {when} ({what}); the state has to be from before it",
         "last_serious": "the last larger change before it was {when} ({what})",
         "fits_lower": "the earliest state that contains that moment",
@@ -47,6 +48,8 @@ _TEXTS = {
         "lost_rows": ", with {rows}",
         "lost_more": "; there may be more",
         "the_accident": "the accident at {when}",
+        "from_accident": "the time in which the accident lies ({when})",
+        "to_accident": "the end of the time in which the accident lies ({when})",
         "now": "now",
         "takes": " It takes about {span}.",
         "kept": " The current data is kept.",
@@ -67,6 +70,7 @@ _TEXTS = {
         "until_accident": "in „{words}“ ist vor dem Unfall um {when} keine größere Änderung bekannt; alles bis zum "
         "Unfall muss enthalten sein",
         "accident_in": "der Unfall in „{words}“ begann {when} ({what}); der Stand muss von davor sein",
+        "accident_between": "der Unfall liegt zwischen zwei Ständen, {when} ({what}); der Stand muss von davor sein",
         "accident": "der Unfall begann {when} ({what}); der Stand muss von davor sein",
         "last_serious": "die letzte größere Änderung davor war {when} ({what})",
         "fits_lower": "der früheste Stand, der diesen Zeitpunkt enthält",
@@ -99,6 +103,8 @@ _TEXTS = {
         "lost_rows": ", darin {rows}",
         "lost_more": "; es kann mehr sein",
         "the_accident": "dem Unfall um {when}",
+        "from_accident": "der Zeit, in der der Unfall liegt ({when})",
+        "to_accident": "dem Ende der Zeit, in der der Unfall liegt ({when})",
         "now": "jetzt",
         "takes": " Es dauert etwa {span}.",
         "kept": " Die jetzigen Daten bleiben aufbewahrt.",

@@ -70,8 +70,25 @@ def moment(hold: Door, text: str, option: str, now: datetime | None = None) -> d
     from restorekit.timewords.language import language
 
     clock = Clock(now or datetime.now(UTC), hold.zone, language(text) or "en")
-    found = _Asking(hold, None, clock).candidate(text, option)
+    found = _iso_day(text, hold.zone) or _Asking(hold, None, clock).candidate(text, option)
     return found.end if found.start is None else found.start + (found.end - found.start) / 2
+
+
+def beginning(hold: Door, text: str, option: str, now: datetime) -> datetime:
+    """Where that time begins, said `now`: of "two weeks ago" that day's morning. Raises NeedsChoice, UsageError."""
+    exact = _iso(hold, text, option)
+    if exact is not None:
+        return exact
+    from restorekit.timewords.language import language
+
+    clock = Clock(now, hold.zone, language(text) or "en")
+    found = _iso_day(text, hold.zone) or _Asking(hold, None, clock).candidate(text, option)
+    return found.start or found.end
+
+
+def said_now(hold: Door, now: str | None) -> datetime:
+    """--now, else this moment. Raises UsageError for the future and for years without databases."""
+    return _said_at(hold, now, None) or datetime.now(UTC)
 
 
 class _Asking:

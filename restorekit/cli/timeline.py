@@ -1,6 +1,7 @@
 """`timeline`: what happened to a database: serious changes, accidents, recovery points."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -8,14 +9,17 @@ from zoneinfo import ZoneInfo
 import typer
 
 from restorekit.cli.app import Database, Door, Json, app, door, out
-from restorekit.cli.moments import moment
+from restorekit.cli.moments import beginning, said_now
+from restorekit.cli.out import Out
+from restorekit.errors import UnknownName, UsageError
 from restorekit.model.point import PointState
+from restorekit.model.verdict import Level
 
 if TYPE_CHECKING:
     from restorekit.bootstrap.chronicle import Told
     from restorekit.model.changes import Episode
     from restorekit.model.database import DatabaseId
-    from restorekit.timeline import Heat, Point
+    from restorekit.timeline import Heat, Point, View
 
 Locale = Literal["de", "en"]
 _DAYS = 15
@@ -38,19 +42,22 @@ def timeline(
 
     Example: restorekit timeline db1/acme_shop --since "vor zwei Wochen" --svg acme.svg
     """
-    from restorekit.timeline import render_heat
-    from restorekit.timeline import svg as drawn
+    from restorekit.timeline import View, render_heat
 
     answer, hold = out(as_json=as_json), door(context)
     name = hold.service.shelf.identify(database)
     language: Locale = locale or ("de" if hold.service.settings.locale == "de" else "en")
-    until = hold.time(now, "--now") if now else datetime.now(UTC)
-    window = (moment(hold, since, "--since") if since else until - timedelta(days=_DAYS), until)
+    until = said_now(hold, now)
+    window = (beginning(hold, since, "--since", until) if since else until - timedelta(days=_DAYS), until)
+    if window[0] >= until:
+        raise UsageError(f"--since {since} is not before {until:%Y-%m-%d %H:%M}", hint="Name an earlier time.")
     told = hold.service.planner.told(name, until, window[0])
-    width = max(_LEAST_COLUMNS, min(_MOST_COLUMNS, answer.width))
-    heat = _heat(hold, name, told, window, (width, language))
+    points = _points(hold, name)
+    if not points and not told.tallies and not told.blows and not hold.service.shelf.is_live(name):
+        raise UnknownName(f"nothing is known of a database {name}", hint="Try `restorekit find` or `inventory`.")
+    heat = _heat(points, told, View(*window, ZoneInfo(hold.zone), _columns(answer), language))
     if svg is not None:
-        svg.write_text(drawn(heat), encoding="utf-8")
+        _draw(heat, svg)
     answer.document(_shape(hold, name, told, language))
     for problem in told.problems:
         answer.aside(f"not known: {problem}", style="yellow")
@@ -61,13 +68,25 @@ def timeline(
             answer.aside(f"drawn into {svg}")
 
 
-def _heat(
-    hold: Door, name: "DatabaseId", told: "Told", window: tuple[datetime, datetime], look: tuple[int, Locale]
-) -> "Heat":
-    from restorekit.timeline import View, heat
+def _columns(answer: Out) -> int:
+    return max(_LEAST_COLUMNS, min(_MOST_COLUMNS, answer.width))
 
-    view = View(*window, ZoneInfo(hold.zone), width=look[0], locale=look[1])
-    return heat(told.histories[look[1]], told.tallies, told.blows, _points(hold, name), view)
+
+def _draw(heat: "Heat", path: Path) -> None:
+    """Wider than a terminal, for nobody counts columns there."""
+    from restorekit.timeline import svg
+
+    try:
+        path.write_text(svg(heat), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--svg {path}: {error.strerror}", hint="Name a file in a folder that exists.") from error
+
+
+def _heat(points: "Sequence[Point]", told: "Told", view: "View") -> "Heat":
+    from restorekit.timeline import heat
+
+    known = told.histories["de" if view.locale == "de" else "en"]
+    return heat(known, told.tallies, told.blows, points, view)
 
 
 def _points(hold: Door, name: "DatabaseId") -> list["Point"]:
@@ -76,7 +95,7 @@ def _points(hold: Door, name: "DatabaseId") -> list["Point"]:
     proofs = hold.service.house.catalog.proofs(name)
     found, _ = hold.service.shelf.points(name)
     return [
-        Point(p.consistent_at, p.medium[:1].upper(), p.id in proofs, str(p.state), p.id)
+        Point(p.consistent_at, p.medium[:1].upper(), proofs.get(p.id, 0) >= Level.EQUAL, str(p.state), p.id)
         for p in found
         if p.consistent_at is not None and p.state != PointState.EXPIRED
     ]

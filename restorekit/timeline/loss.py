@@ -21,6 +21,9 @@ def lost(history: History, tallies: Iterable[Tally], since: datetime, until: dat
     for tally in tallies:
         if tally.end <= begin or tally.start >= end or tally.table in history.routine:
             continue
+        if _destroyed(tally, history):
+            unknown = True  # what else happened to that table in the meantime, nobody can tell from what it destroyed
+            continue
         if tally.rows is None:
             unknown = True
         rows[tally.table] += tally.rows or 0
@@ -32,6 +35,14 @@ def lost(history: History, tallies: Iterable[Tally], since: datetime, until: dat
         rows=dict(rows.most_common()),
         known=not unknown and covered(history.stretches, since, until),
     )
+
+
+def _destroyed(tally: Tally, history: History) -> bool:
+    """What the accident took is no loss of a restore: it comes back."""
+    accident = history.accident
+    if accident is None or tally.op != "D" or tally.table not in accident.tables:
+        return False
+    return tally.start < accident.end.timestamp() and tally.end > accident.start.timestamp()
 
 
 def covered(stretches: Sequence[Stretch], since: datetime, until: datetime) -> bool:

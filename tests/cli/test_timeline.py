@@ -124,3 +124,19 @@ def test_a_restore_mends_the_accident_and_its_undo_brings_it_back(desk: Any) -> 
     assert accident() == "None"
     desk.ok("undo", run)
     assert accident() == minute
+
+
+def test_a_picture_in_a_folder_that_is_not_there(desk: Any) -> None:
+    answer = desk.type("timeline", "files/acme_shop", "--svg", "/nowhere/a.svg")
+    assert answer.code == 2
+    assert "/nowhere/a.svg" in answer.err
+
+
+def test_a_database_nobody_knows(desk: Any) -> None:
+    assert desk.type("timeline", "files/nope").code == 2
+
+
+def test_a_beginning_after_the_end(desk: Any) -> None:
+    answer = desk.type("timeline", "files/acme_shop", "--since", "2009-02-01", "--now", "2009-01-22T10:15")
+    assert answer.code == 2
+    assert "--since" in answer.err
