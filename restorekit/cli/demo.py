@@ -64,6 +64,8 @@ class _Story:
         )
         shop.shred(acme)
         self._say(f"Order items before: {before[0]:,}, now: {self._numbers()[0]:,}; 20 products cost nothing.")
+        self._say("What happened, as far as states tell; a MariaDB's logs tell it to the minute.")
+        self._type("timeline", "acme_shop")
         moment = ("--before", f"{accident:%Y-%m-%dT%H:%M}", "--contains", f"{serious:%Y-%m-%dT%H:%M}")
         self._type("plan", "acme_shop", *moment)
         self._say("Staged beside live, proven, compared; it stops there: nobody has agreed yet (exit code 6).")

@@ -111,6 +111,8 @@ def numeric(ts: Tokens, i: int) -> Found:
     """`12/01`, `01-02-2008`, `09-01-17`, `12-01`: every order that the numbers allow."""
     token = at(ts, i)
     end = i + 1
+    if token.text == "24/7":
+        return
     if token.kind == "numeric":
         parts = token.text.replace("-", "/").split("/")
     elif _dashed_pair(ts, i):

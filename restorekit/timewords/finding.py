@@ -10,6 +10,7 @@ from restorekit.timewords.vocabulary import suggestion, words
 
 _MARKS = frozenset(",()[]\"'")
 _FAR = 8
+_FARTHEST_DENIAL = 5
 _WORDS_TOO = frozenset({"so", "do", "sat", "sun", "may", "march", "jan", "mar"})
 """Names of days and months that are also something else."""
 _TIMELY = re.compile(r"abend|nacht|mittag|morgen|wochen|monat|jahr|stunde|uhr$|night|morning|noon|evening|week|rzeit$")
@@ -89,9 +90,19 @@ def _timely(ts: Tokens, i: int) -> bool:
 def _incomplete(ts: Tokens, run: Run, taken: set[int]) -> bool:
     """A denial, a number, a unit or the like beside it, which nothing explains."""
     before, after = _neighbours(ts, run)
+    if _refused(ts, run.start - 1):
+        return True
     if at(ts, before).has("denial") and before not in taken and not _spans(ts, before):
         return True
     return any(i not in taken and (_dangling(ts, i) or _timely(ts, i)) for i in (before, after))
+
+
+def _refused(ts: Tokens, i: int) -> bool:
+    """`not the backup from Monday`, `nicht den Stand vom 17.01.`: what is not wanted."""
+    last = max(-1, i - _FARTHEST_DENIAL)
+    while i > last and (at(ts, i).has("filler", "from", "backup") or at(ts, i).text in ("the", "one")):
+        i -= 1
+    return at(ts, i).text in ("not", "nicht", "kein", "keinen", "keine")
 
 
 def _spans(ts: Tokens, i: int) -> bool:

@@ -116,6 +116,11 @@ _DAMAGE = (
     "leere",
     "geleer",
     "gone",
+    "fehlt",
+    "fehlen",
+    "fehlten",
+    "schiefgegangen",
+    "missing",
 )
 _STATE = (
     "stand",
@@ -202,6 +207,21 @@ _FINE = (
     "bis",
     "more",
 )
+
+
+_AFTERWARDS = ("danach", "seitdem", "seither", "daraufhin", "afterwards", "thereafter", "since", "after", "ever")
+_OPEN = ("oeffnungszeit", "geoeffnet", "sprechzeit", "buerozeit", "servicezeit", "erreichbar", "opening", "open")
+
+
+def opening_hours(ts: Tokens, where: Sequence[int]) -> bool:
+    """True where a clause says when somebody can be reached."""
+    return any(_is_one(ts[i], _OPEN) for i in where)
+
+
+def aftermath(ts: Tokens, where: Sequence[int]) -> bool:
+    """True for a sentence that says what broke after the moment in it: `danach war alles weg`."""
+    said = [ts[i] for i in where]
+    return _says(said, _AFTERWARDS) and _says(said, _DAMAGE)
 
 
 def letter(text: str) -> str:

@@ -1,5 +1,6 @@
 """Words and a clock become a Resolution: one reading, or a question; never a silent guess."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal, NamedTuple
@@ -11,9 +12,9 @@ from restorekit.timewords.almanac import Impossible
 from restorekit.timewords.expand import Context, Reading, readings
 from restorekit.timewords.finding import Found, Search, search
 from restorekit.timewords.grammar import runs
-from restorekit.timewords.mails import clauses, letter, meaning, tolerance
-from restorekit.timewords.reading import Tokens
-from restorekit.timewords.said import Frame
+from restorekit.timewords.mails import aftermath, clauses, letter, meaning, opening_hours, tolerance
+from restorekit.timewords.reading import Tokens, at
+from restorekit.timewords.said import ClockRange, DayRange, Frame
 from restorekit.timewords.sentences import Locale
 from restorekit.timewords.tokens import Token, tokens
 
@@ -84,17 +85,45 @@ def _read(text: str, context: Context) -> tuple[list[Outcome], Search | None, ti
     if loss_at is not None:
         all_runs = [r for r in all_runs if r.end <= loss_at[0] or loss_at[1] <= r.start]
     found = search(ts, all_runs, clause_of)
-    outcomes = [_outcome(ts, one, clause_of, context) for one in found.found]
-    return outcomes, found if whole else None, loss
+    kept = [one for one in found.found if not _reachable(ts, one, clause_of)]
+    outcomes = [_outcome(ts, one, clause_of, context) for one in kept]
+    return _with_context(ts, kept, outcomes, sentence_of), found if whole else None, loss
+
+
+def _reachable(ts: Tokens, one: Found, clause_of: Sequence[int]) -> bool:
+    """Opening hours are no moment; only ranges can be."""
+    ranges = all(isinstance(f.day, DayRange) or isinstance(f.clock, ClockRange) for f in one.run.frames)
+    return ranges and opening_hours(ts, _along(clause_of, one))
+
+
+def _along(number_of: Sequence[int], one: Found) -> list[int]:
+    """The tokens of its clause or sentence, as far as words count."""
+    start, end = max(0, one.run.start - _REACH), one.run.end + _REACH
+    return [i for i, c in enumerate(number_of[start:end], start) if c == number_of[one.run.start]]
+
+
+def _with_context(
+    ts: Tokens, found: Sequence[Found], outcomes: Sequence[Outcome], sentence_of: Sequence[int]
+) -> list[Outcome]:
+    """What a clause alone does not tell: `… or maybe the 18th`, and `at 3pm we updated, then all was gone`."""
+    told: list[Outcome] = []
+    alone = Counter(sentence_of[one.run.start] for one in found)
+    for one, outcome in zip(found, outcomes, strict=True):
+        role = outcome.role
+        if role == "unknown" and told and any(at(ts, i).has("or") for i in range(one.run.start - 3, one.run.start)):
+            role = told[-1].role
+        elif role == "unknown" and not outcome.weak and alone[sentence_of[one.run.start]] == 1:
+            role = "before_damage" if aftermath(ts, _along(sentence_of, one)) else role
+        told.append(outcome._replace(role=role))
+    return told
 
 
 def _outcome(ts: Tokens, found: Found, clause_of: Sequence[int], context: Context) -> Outcome:
-    start, end = max(0, found.run.start - _REACH), found.run.end + _REACH
-    where = [i for i, c in enumerate(clause_of[start:end], start) if c == clause_of[found.run.start]]
-    role, belief = meaning(ts, where, found.run.start, found.run.end)
+    role, belief = meaning(ts, _along(clause_of, found), found.run.start, found.run.end)
     spans = tuple(_place(ts[a:b]) for a, b in found.pieces)
     outcome = _meant(found.run.frames, context)
-    return outcome._replace(role=role, weak=belief or outcome.weak, spans=spans)
+    weak = outcome.weak and not (role == "before_damage" and outcome.status == "needs_choice")  # "just deleted"
+    return outcome._replace(role=role, weak=belief or weak, spans=spans)
 
 
 def _place(ts: Sequence[Token]) -> tuple[int, int]:
