@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from restorekit.choosing.judging import Outlook, ends
 from restorekit.choosing.sentences import Locale, happened, lost, offset_minute, span, text
+from restorekit.model.changes import Episode, History
 from restorekit.model.plan import Choice, Option
 from restorekit.model.verdict import Level
 from restorekit.timeline import words
@@ -70,8 +71,8 @@ def _serious(choice: Choice, look: Outlook, locale: Locale) -> str:
         return ""
     first, last = ends(choice.point)
     said = ""
-    if history.last_serious is not None:
-        episode = history.last_serious
+    episode = _last_before(choice.loss.until if choice.loss else look.now, history)
+    if episode is not None:
         when = words.span(locale, episode.start.astimezone(look.zone), episode.end.astimezone(look.zone))
         surely = first is not None and first >= episode.end
         key = "contains" if surely else "misses" if last is not None and last < episode.end else "may_miss"
@@ -80,6 +81,14 @@ def _serious(choice: Choice, look: Outlook, locale: Locale) -> str:
         when = words.minute(locale, history.accident.start.astimezone(look.zone))
         said += text(locale, "damaged", when=when)
     return said
+
+
+def _last_before(until: datetime, history: History) -> Episode | None:
+    """The last larger change that the state could hold: what came after the moment wanted is not missed."""
+    last = history.last_serious
+    if last is None or last.end <= until:
+        return last
+    return next((e for e in reversed(history.episodes) if e.kind == "serious" and e.end <= until), None)
 
 
 def _until(until: datetime, look: Outlook, locale: Locale) -> str:

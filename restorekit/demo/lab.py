@@ -8,7 +8,6 @@ from restorekit import shell
 from restorekit.bootstrap import open_service
 from restorekit.demo import shop
 from restorekit.errors import EngineUnavailable
-from restorekit.model.database import DatabaseId
 from restorekit.model.request import Act
 
 NIGHTS = 5
@@ -77,10 +76,9 @@ class Lab:
         service = open_service(self.config)
         for name in ("acme_shop", "bolt_shop"):
             target = self._backup / "files" / f"{name}.db"
-            act = Act(caller="demo", door="cli", verb="capture", database=f"files/{name}")
-            database = DatabaseId(engine="files", name=name)
-            with target.open("wb") as file:
-                manifest = service.looking.capture(database, file, act, _Silent())
+            service.house.catalog.audit(Act(caller="demo", door="cli", verb="capture", database=f"files/{name}"))
+            with target.open("wb") as file:  # not by way of the history: it would be remembered as of today
+                manifest = service.house.engine("files").capture(name, file, _Silent())
             # The nights of the lab are made up; so that the story is whole, files and manifests carry their times.
             made = manifest.model_copy(update={"taken_at": night - timedelta(seconds=40)})
             beside = target.with_name(f"{name}.db.manifest.json")
