@@ -32,7 +32,7 @@ class Staging:
     command: Line = field(default_factory=lambda: Line("restore --until staged", "the engine's load alone", 1.10))
     manifest: Line = field(default_factory=lambda: Line("verify to level 5, manifest", "the load", 0.35))
     witness: Line = field(default_factory=lambda: Line("verify to level 5, witness", "the load", 0.35))
-    diff: Line = field(default_factory=lambda: Line("diff, 0.01 % changed", "reading all rows of both sides", 1.00))
+    diff: Line = field(default_factory=lambda: Line("diff, 0.01 % changed", "reading all rows of both sides"))
 
     @property
     def lines(self) -> list[Line]:
