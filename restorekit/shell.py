@@ -8,6 +8,7 @@ Servers (`daemon`) inherit neither: a sandbox outlives its worker and is found a
 """
 
 import contextlib
+import fcntl
 import os
 import pwd
 import queue
@@ -26,6 +27,8 @@ from typing import IO, Any, Self
 from restorekit.errors import ConfigError, EngineUnavailable, Temporary
 
 _LOCK_FD: ContextVar[int | None] = ContextVar("step_lock_fd", default=None)
+_PIPE = 1 << 20
+"""Bytes a program may write ahead of its reader: with the usual 64 KiB it stands still while the reader works."""
 _STDERR_KEPT = 64 << 10
 
 
@@ -223,6 +226,9 @@ def start(spec: Spec, *, stdin: bool = False, stdout: int | None = None) -> Proc
     finally:
         for fd in fds.values():
             os.close(fd)
+    if popen.stdout is not None:
+        with contextlib.suppress(OSError):  # a user's share of large pipes may be used up; a small one is only slower
+            fcntl.fcntl(popen.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
     return Process(popen, tuple(spec.argv))
 
 

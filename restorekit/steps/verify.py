@@ -3,9 +3,11 @@
 import re
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from functools import partial
+from typing import Literal, Protocol, Self
 
 from restorekit.errors import ProofFailed
 from restorekit.model.contents import Contents
@@ -38,11 +40,12 @@ def verify(
     """Run every check; nothing is raised for a failed one, the verdict says it."""
     began = time.monotonic()
     watch.progress("fingerprints", 0, None, "")
-    contents = engine.contents(staged.where)
-    watch.check()
-    checks = [*_readable(staged), *_loads(staged), *engine.sound(staged.where)]
-    watch.check()
-    equal, equal_to = _equal(staged, contents, known, engine)
+    with _Witnessing(staged, known, engine) as witness:
+        contents = engine.contents(staged.where)
+        watch.check()
+        checks = [*_readable(staged), *_loads(staged), *engine.sound(staged.where)]
+        watch.check()
+        equal, equal_to = _equal(staged, contents, known, witness)
     checks += [*_complete(staged, equal_to if _all_good(equal) else "nothing"), *equal]
     checks += _works(staged.where, contents, playbook, engine)
     ordered = tuple(sorted(checks, key=lambda c: c.level))
@@ -55,6 +58,28 @@ def verify(
         verified_at=now,
         duration_s=round(time.monotonic() - began, 3),
     )
+
+
+class _Witnessing:
+    """The witness, asked beside the fingerprints where no manifest can make it needless: both read every row."""
+
+    def __init__(self, staged: Staged, known: Known, engine: VerifyingEngine) -> None:
+        self._ask = partial(engine.witness, staged.sandbox, staged.loaded)
+        self._early = staged.loaded.manifest is None and known.manifest is None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="witness")
+        self._answer: Future[list[Check]] | None = None
+
+    def __enter__(self) -> Self:
+        if self._early:
+            self._answer = self._pool.submit(self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+
+    def checks(self) -> list[Check]:
+        """What it found; raises what it raised."""
+        return self._ask() if self._answer is None else self._answer.result()
 
 
 def _all_good(checks: Sequence[Check]) -> bool:
@@ -111,11 +136,11 @@ def _loads(staged: Staged) -> list[Check]:
     return [Check(level=Level.LOADS, name="load", outcome="passed", reason=reason, evidence=evidence)]
 
 
-def _equal(staged: Staged, contents: Contents, known: Known, engine: VerifyingEngine) -> tuple[list[Check], EqualTo]:
+def _equal(staged: Staged, contents: Contents, known: Known, witness: _Witnessing) -> tuple[list[Check], EqualTo]:
     manifest = staged.loaded.manifest or known.manifest
     if manifest is not None and _comparable(manifest, contents):
         return against(manifest, contents, "manifest"), "manifest"
-    witnessed = engine.witness(staged.sandbox, staged.loaded)
+    witnessed = witness.checks()
     if witnessed:
         return witnessed, "witness"
     if known.last_proof is not None and _comparable(known.last_proof, contents):
