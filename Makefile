@@ -2,10 +2,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_NEEDS := python3=python3 py:ensurepip=python3-venv restic=restic setpriv=util-linux
-TEST_NEEDS := $(DEMO_NEEDS) mariadbd=mariadb-server-core mariadb=mariadb-client-core mariadb-dump=mariadb-client \
-  mariadb-backup=mariadb-backup /usr/lib/postgresql/15/bin/postgres=postgresql-15 zstd=zstd git=git sqlite3=sqlite3
+CHECK_NEEDS := $(DEMO_NEEDS) git=git
+TEST_NEEDS := $(CHECK_NEEDS) mariadbd=mariadb-server-core mariadb=mariadb-client-core mariadb-dump=mariadb-client \
+  mariadb-backup=mariadb-backup /usr/lib/postgresql/15/bin/postgres=postgresql-15 zstd=zstd sqlite3=sqlite3
 
-.PHONY: demo test check long bench lock need-demo need-test
+.PHONY: demo test check long bench lock need-demo need-check need-test
 .DEFAULT_GOAL := demo
 
 demo: need-demo $(VENV)/run.done
@@ -14,7 +15,7 @@ demo: need-demo $(VENV)/run.done
 test: need-test $(VENV)/dev.done
 	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile $(ARGS)
 
-check: need-demo $(VENV)/dev.done
+check: need-check $(VENV)/dev.done
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -37,6 +38,9 @@ lock:
 
 need-demo:
 	@setup/need $(DEMO_NEEDS)
+
+need-check:
+	@setup/need $(CHECK_NEEDS)
 
 need-test:
 	@setup/need $(TEST_NEEDS)
