@@ -175,7 +175,7 @@ def test_a_definition_that_changes_meanwhile_makes_it_worthless(server):
             server.script("CREATE OR REPLACE VIEW shop.v AS SELECT id+0 AS id FROM shop.accounts")
 
     try:
-        with pytest.raises(Temporary, match="changed during the dump"):
+        with pytest.raises(Temporary, match=r"changed during the dump|SHOW CREATE TABLE"):
             captured(live_on(server), Alters())
     finally:
         server.script("CREATE OR REPLACE VIEW v AS SELECT id FROM accounts", "shop")

@@ -3,6 +3,7 @@
 import struct
 import tracemalloc
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from servers.binlog import counts, files, newest, rotated, tool_counts
@@ -352,6 +353,8 @@ def test_an_encrypted_log_is_a_hole(tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("1;" + "a7addd9adea9978fda19f21e6be987880e68ac92632ca052e5bb42b1a506939a\n")
     with LiveServer.running(log_bin=True, args=OPTIONS) as running:
+        if not (Path(running.one("SELECT @@plugin_dir")) / "file_key_management.so").exists():
+            pytest.skip("this machine's MariaDB comes without file_key_management")
         running.script("CREATE DATABASE e; CREATE TABLE e.t (a INT); INSERT INTO e.t VALUES (1)")
         first = changes(live_on(running), "")
         (running.folder / "keys").write_bytes(keys.read_bytes())
