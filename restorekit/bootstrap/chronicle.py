@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ Locale = Literal["de", "en"]
 LOCALES: tuple[Locale, ...] = ("de", "en")
 _MOST_RUNS = 100_000
 _ROOM_S = 60
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,18 @@ class Chronicle:
     def told(self, database: DatabaseId, playbook: Playbook, window: Window, *, fresh: bool = True) -> Told:
         """What is known of this database in that window; `fresh` reads the logs on first."""
         problems = self.read_on(database.engine) if fresh else ()
-        now = window.until
-        past = self._house.catalog.past(database, window.since)
+        now, since = window.until, max(window.since, self._owned_since(database))
+        past = self._house.catalog.past(database, since)
         swaps = self._swaps(database)
         tallies, blows, stretches = _with_states(past, swaps)
-        tallies = [t for t in tallies if not _ours(t.start, t.end, swaps)]
-        blows = [b for b in blows if not _ours(b.began_at, b.ended_at, swaps)]
-        stretches = [s.model_copy(update={"end": min(s.end, now)}) for s in stretches if s.start < now]
+        first = since.timestamp()
+        tallies = [t for t in tallies if t.start >= first and not _ours(t.start, t.end, swaps)]
+        blows = [b for b in blows if b.began_at >= first and not _ours(b.began_at, b.ended_at, swaps)]
+        stretches = [
+            s.model_copy(update={"start": max(s.start, since), "end": min(s.end, now)})
+            for s in [*stretches, *_restored(swaps)]
+            if s.start < now and s.end > since
+        ]
         zone = ZoneInfo(self._settings.timezone)
         mute = (*playbook.timeline.mute, *playbook.swap.volatile)
         histories: dict[Locale, History] = {
@@ -93,6 +99,11 @@ class Chronicle:
         mended = [at for at in self._standing(database) if at <= now]
         histories = {locale: _mended(known, mended) for locale, known in histories.items()}
         return Told(tuple(tallies), tuple(blows), tuple(stretches), histories, problems)
+
+    def _owned_since(self, database: DatabaseId) -> datetime:
+        """What happened under a name before it became its owner's is not for him to see."""
+        facts = self._house.catalog.lineage(database)
+        return facts[-1].since if facts else _ALWAYS
 
     def _swaps(self, database: DatabaseId) -> list[tuple[int, int]]:
         """When restorekit itself exchanged this database, in seconds, with some room."""
@@ -116,7 +127,13 @@ class Chronicle:
 
 def _ours(start: int, end: int, swaps: Sequence[tuple[int, int]]) -> bool:
     """Whether it lies wholly in the time of an exchange of ours."""
-    return any(begin <= start and end <= finish + _ROOM_S for begin, finish in swaps)
+    return any(begin <= start and end <= finish for begin, finish in swaps)
+
+
+def _restored(swaps: Sequence[tuple[int, int]]) -> list[Stretch]:
+    """Around an exchange of ours nothing is told of what the customer did, too: that is a hole, not silence."""
+    moments = ((datetime.fromtimestamp(begin, UTC), datetime.fromtimestamp(end, UTC)) for begin, end in swaps)
+    return [Stretch(start=begin, end=end, coverage="none", why="restored by restorekit") for begin, end in moments]
 
 
 def _mended(known: History, restored: Sequence[datetime]) -> History:

@@ -126,7 +126,7 @@ class _Asking:
         """What a whole mail says: at most one moment with its role, and what may be lost."""
         answer = self._resolved(text)
         tolerance = answer.tolerance or timedelta(0)
-        if answer.status in ("none", "vague", "latest", "event"):
+        if answer.status in ("none", "latest"):
             return [], tolerance  # it names no moment: then what happened has to say when
         found = answer.candidates[0] if answer.status == "ok" else self._chosen(answer, "--mail")
         said = " … ".join(answer.text[a:b] for a, b in answer.spans)[:_WORDS_SHOWN]

@@ -9,6 +9,9 @@ import pytest
 from cli.test_moments import NOW, SHOP, by_the_minute, remember, story, taken  # noqa: F401 - a fixture
 from unit.timeline.lives import BERLIN, Life
 
+from restorekit.bootstrap import open_service
+from restorekit.model.database import DatabaseId, Lineage
+
 
 def columns(text: str) -> int:
     return max(map(len, text.splitlines()))
@@ -140,3 +143,26 @@ def test_a_beginning_after_the_end(desk: Any) -> None:
     answer = desk.type("timeline", "files/acme_shop", "--since", "2009-02-01", "--now", "2009-01-22T10:15")
     assert answer.code == 2
     assert "--since" in answer.err
+
+
+def test_what_happened_under_a_name_before_it_had_its_owner_is_not_told(story: Any) -> None:  # noqa: F811
+    since = datetime(2009, 1, 18, tzinfo=BERLIN)
+    fact = Lineage(database=DatabaseId.parse(SHOP), owner="bolt", since=since)
+    open_service(story.house.config).house.catalog.record_lineage(fact)
+    told = story.ok("timeline", SHOP, *NOW, "--since", "2009-01-08", "--json").json
+    said = (
+        [e["start"] for e in told["episodes"]]
+        + [c["start"] for c in told["coverage"]]
+        + [*told["last_change"].values()]
+    )
+    assert said
+    assert all(datetime.fromisoformat(at) >= since for at in said), said
+
+
+def test_an_event_in_a_mail_is_asked_about(story: Any, tmp_path: Path) -> None:  # noqa: F811
+    """An update that somebody names is not passed over for what the history finds by itself."""
+    letter = tmp_path / "mail.txt"
+    letter.write_text("Bitte die Datenbank auf den Stand vor dem Update letzten Freitag bringen.", encoding="utf-8")
+    answer = story.type("plan", SHOP, "--mail", str(letter), *NOW)
+    assert answer.code == 3, answer
+    assert "--mail" in answer.err
