@@ -117,28 +117,33 @@ class Door:
         )
 
     def time(self, text: str, option: str) -> datetime:
-        """An ISO time; without offset it is of the configured zone. Never guesses in the hour that exists twice."""
-        try:
-            parsed = datetime.fromisoformat(text)
-        except ValueError as error:
-            raise UsageError(
-                f"{option} {text!r} is not an ISO time", hint="Write for example 2009-01-17T16:41 or with +01:00."
-            ) from error
-        if parsed.tzinfo is not None:
-            return parsed
-        zone = ZoneInfo(self.zone)
-        first, second = parsed.replace(tzinfo=zone, fold=0), parsed.replace(tzinfo=zone, fold=1)
-        if first.utcoffset() == second.utcoffset():
-            return first
-        # A gap gives back another wall clock after a round trip; a fold gives the same one twice.
-        utc = ZoneInfo("UTC")
-        if first.astimezone(utc).astimezone(zone).replace(tzinfo=None) != parsed:
-            raise UsageError(f"{option} {text}: that time does not exist in {self.zone} (clocks went forward)")
-        raise NeedsChoice(
-            f"{option} {text} exists twice in {self.zone} (clocks went back)",
-            hint="Write it with its offset.",
-            details=(first.isoformat(), second.isoformat()),
-        )
+        """An ISO time of the configured zone; see `iso_time`."""
+        return iso_time(text, option, self.zone)
+
+
+def iso_time(text: str, option: str, zone_name: str) -> datetime:
+    """An ISO time; without offset it is of that zone. Never guesses in the hour that exists twice."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{option} {text!r} is not an ISO time", hint="Write for example 2009-01-17T16:41 or with +01:00."
+        ) from error
+    if parsed.tzinfo is not None:
+        return parsed
+    zone = ZoneInfo(zone_name)
+    first, second = parsed.replace(tzinfo=zone, fold=0), parsed.replace(tzinfo=zone, fold=1)
+    if first.utcoffset() == second.utcoffset():
+        return first
+    # A gap gives back another wall clock after a round trip; a fold gives the same one twice.
+    utc = ZoneInfo("UTC")
+    if first.astimezone(utc).astimezone(zone).replace(tzinfo=None) != parsed:
+        raise UsageError(f"{option} {text}: that time does not exist in {zone_name} (clocks went forward)")
+    raise NeedsChoice(
+        f"{option} {text} exists twice in {zone_name} (clocks went back)",
+        hint="Write it with its offset.",
+        details=(first.isoformat(), second.isoformat()),
+    )
 
 
 def caller() -> str:

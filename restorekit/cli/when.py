@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from restorekit.cli.app import Json, app, door, out
+from restorekit.cli.app import Json, app, door, iso_time, out
 from restorekit.errors import ConfigError, NeedsChoice, UsageError
 from restorekit.model.resolution import Resolution
 from restorekit.settings import DEFAULT_PLACES, Settings, load
@@ -112,10 +112,4 @@ def _system_zone() -> str:
 
 
 def _now(text: str | None, zone: str) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--now {text!r} is not an ISO time", hint="Write 2009-01-22T10:15:00+01:00.") from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(zone))
+    return datetime.now(UTC) if text is None else iso_time(text, "--now", zone)

@@ -110,3 +110,9 @@ def test_it_starts_light() -> None:
     loaded = set(done.stdout.rpartition("LOADED")[2].split())
     assert "pydantic" in loaded
     assert not loaded & {"dbos", "fastapi", "boto3", "sqlalchemy", "pymysql", "dateparser", "dateutil", "babel"}
+
+
+def test_a_clock_that_reads_twice_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--now` in the hour that came twice: counting from the wrong one would be an hour off, without a word."""
+    assert run(["when", "vor einer Stunde", "--now", "2026-10-25T02:30", "--tz", "Europe/Berlin"]) == 3
+    assert "exists twice" in capsys.readouterr().err
