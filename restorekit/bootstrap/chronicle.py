@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from restorekit.errors import RestorekitError
 from restorekit.model.changes import Blow, History, Past, Stretch, Tally
 from restorekit.model.database import DatabaseId
+from restorekit.model.locale import Locale
 from restorekit.model.receipt import Receipt
 from restorekit.model.undone import Undone
 from restorekit.playbook import Playbook
@@ -17,7 +18,6 @@ from restorekit.timeline import Labels, history
 from restorekit.timeline.states import between
 from restorekit.workflow.house import House
 
-Locale = Literal["de", "en"]
 LOCALES: tuple[Locale, ...] = ("de", "en")
 _MOST_RUNS = 100_000
 _ROOM_S = 60

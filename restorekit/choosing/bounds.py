@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from restorekit.choosing.sentences import Locale, happened, text
+from restorekit.choosing.sentences import happened, text
 from restorekit.model.changes import Episode, History
+from restorekit.model.locale import Locale
 from restorekit.model.request import Request, Wish
 from restorekit.timeline import somewhere, words
 

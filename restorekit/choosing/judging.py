@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
-from restorekit.choosing.sentences import Locale, offset_minute, text
+from restorekit.choosing.sentences import offset_minute, text
 from restorekit.model.changes import History, Loss, Tally
+from restorekit.model.locale import Locale
 from restorekit.model.plan import Choice
 from restorekit.model.point import PointState, Quality, RecoveryPoint
 from restorekit.model.request import Wish

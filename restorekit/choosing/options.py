@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from restorekit.choosing.judging import Outlook, ends
-from restorekit.choosing.sentences import Locale, happened, lost, offset_minute, span, text
+from restorekit.choosing.sentences import happened, lost, offset_minute, span, text
 from restorekit.model.changes import Episode, History
+from restorekit.model.locale import Locale
 from restorekit.model.plan import Choice, Option
 from restorekit.model.verdict import Level
 from restorekit.timeline import words

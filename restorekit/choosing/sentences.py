@@ -1,12 +1,10 @@
 """All sentences about choices, in German and English. Elsewhere in this package no text is written for people."""
 
 from datetime import datetime
-from typing import Literal
 
 from restorekit.model.changes import Loss
+from restorekit.model.locale import Locale
 from restorekit.timeline import words
-
-Locale = Literal["de", "en"]
 
 _TEXTS = {
     "en": {

@@ -11,12 +11,12 @@ import typer
 from restorekit.cli.app import Door
 from restorekit.cli.mails import Mail, read_mail
 from restorekit.errors import NeedsChoice, UsageError
+from restorekit.model.locale import Locale
 from restorekit.model.request import Role, Wish
 
 if TYPE_CHECKING:
     from restorekit.model.database import DatabaseId
     from restorekit.model.resolution import Candidate, Resolution
-    from restorekit.timewords.sentences import Locale
 
 _ROLES: dict[str, Role] = {"at": "as_of", "before": "before_damage", "contains": "must_contain"}
 _MOST_EPISODES = 5

@@ -12,6 +12,7 @@ from restorekit.cli.out import Out
 from restorekit.cli.progress import ProgressLine
 from restorekit.errors import UNTOUCHED, ApprovalNeeded, NeedsChoice, RestorekitError, UsageError
 from restorekit.model.database import DatabaseId
+from restorekit.model.locale import Locale
 from restorekit.model.plan import Plan
 from restorekit.model.request import Request
 from restorekit.model.run import ACTIVE, WORKING, Run, State
@@ -21,7 +22,7 @@ Before = Annotated[str | None, typer.Option("--before", help="The last state bef
 Contains = Annotated[str | None, typer.Option("--contains", help="A state that holds the last change of this time.")]
 MailFile = Annotated[str | None, typer.Option("--mail", help="The customer's mail in a file; it says when.")]
 Now = Annotated[str | None, typer.Option("--now", help="ISO time at which the words were said (default: now).")]
-Locale = Annotated[Literal["de", "en"] | None, typer.Option("--locale", help="Language of reasons (default: theirs).")]
+Language = Annotated[Locale | None, typer.Option("--locale", help="Language of reasons (default: theirs).")]
 Confirm = Annotated[
     str | None,
     typer.Option("--confirm", help="The database's name: yes, although the point already holds the accident."),
@@ -90,7 +91,7 @@ def plan(
     contains: Contains = None,
     mail: MailFile = None,
     now: Now = None,
-    locale: Locale = None,
+    locale: Language = None,
     tables: Tables = None,
     point: Point = None,
     other: As = None,
@@ -120,7 +121,7 @@ def restore(
     contains: Contains = None,
     mail: MailFile = None,
     now: Now = None,
-    locale: Locale = None,
+    locale: Language = None,
     tables: Tables = None,
     point: Point = None,
     other: As = None,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -12,6 +12,7 @@ from restorekit.cli.app import Database, Door, Json, app, door, out
 from restorekit.cli.moments import beginning, said_now
 from restorekit.cli.out import Out
 from restorekit.errors import UnknownName, UsageError
+from restorekit.model.locale import Locale
 from restorekit.model.point import PointState
 from restorekit.model.verdict import Level
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from restorekit.model.database import DatabaseId
     from restorekit.timeline import Heat, Point, View
 
-Locale = Literal["de", "en"]
 _DAYS = 15
 _LEAST_COLUMNS = 40
 _MOST_COLUMNS = 200

@@ -10,6 +10,7 @@ import typer
 
 from restorekit.cli.app import Json, app, door, iso_time, out
 from restorekit.errors import ConfigError, NeedsChoice, UsageError
+from restorekit.model.locale import Locale
 from restorekit.model.resolution import Resolution
 from restorekit.settings import DEFAULT_PLACES, Settings, load
 
@@ -21,7 +22,7 @@ def when(
     *,
     now: Annotated[str | None, typer.Option("--now", help="ISO time to count from (default: now).")] = None,
     tz: Annotated[str | None, typer.Option("--tz", help="Zone of the words, such as Europe/Berlin.")] = None,
-    locale: Annotated[Literal["de", "en"] | None, typer.Option("--locale", help="Language of the answer.")] = None,
+    locale: Annotated[Locale | None, typer.Option("--locale", help="Language of the answer.")] = None,
     as_json: Json = False,
 ) -> None:
     """What words mean as a moment: resolved, or a question.

@@ -4,6 +4,7 @@ from typing import Literal
 
 from restorekit.model.changes import Loss
 from restorekit.model.database import DatabaseId
+from restorekit.model.locale import Locale
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.request import Request
 from restorekit.model.value import Moment, Value
@@ -44,7 +45,7 @@ class Option(Value):
 
     kind: Literal["recommended", "least_loss", "fastest"]
     point_id: str
-    sentences: dict[Literal["de", "en"], str]
+    sentences: dict[Locale, str]
 
 
 class Estimate(Value):

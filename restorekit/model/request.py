@@ -3,6 +3,7 @@
 from typing import Literal
 
 from restorekit.model.database import DatabaseId
+from restorekit.model.locale import Locale
 from restorekit.model.value import Moment, Value
 
 Until = Literal["staged", "verified", "diff", "swapped"]
@@ -50,7 +51,7 @@ class Request(Value):
     point_id: str | None = None
     tolerance_s: float = 0
     said_at: Moment | None = None
-    locale: Literal["de", "en"] = "en"
+    locale: Locale = "en"
     tables: tuple[str, ...] | None = None
     until: Until = "swapped"
     requested_by: str

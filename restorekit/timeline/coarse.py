@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from restorekit.model.changes import Blow, Episode, Tally
+from restorekit.model.locale import Locale
 from restorekit.timeline import words
 from restorekit.timeline.destruction import DEFINITIONS, Hit
 from restorekit.timeline.episodes import LEAST_SERIOUS, LEAST_SLOT, Voice
@@ -106,5 +107,5 @@ def _score(held: Iterable[Tally], share: float) -> float:
     return surprise(expectation(share), amount)
 
 
-def _told(held: Iterable[Tally], locale: words.Locale) -> str:
+def _told(held: Iterable[Tally], locale: Locale) -> str:
     return ", ".join(words.counted(locale, t.op, t.rows) for t in held)

@@ -5,6 +5,7 @@ from datetime import tzinfo
 from typing import Literal, NamedTuple
 
 from restorekit.model.changes import Episode
+from restorekit.model.locale import Locale
 from restorekit.timeline import words
 from restorekit.timeline.destruction import Hit, placed
 from restorekit.timeline.ground import DAY_S, Ground, moment
@@ -24,7 +25,7 @@ class Voice(NamedTuple):
     """How to say it: zone, language, and the playbook's words for tables."""
 
     zone: tzinfo
-    locale: words.Locale
+    locale: Locale
     labels: Labels
 
     def sentence(self, key: str, tables: Mapping[str, str], **values: object) -> str:
@@ -126,5 +127,5 @@ def _told(said: Iterable[tuple[str, str, int | None]]) -> dict[str, dict[str, in
     return tables
 
 
-def _worded(tables: Mapping[str, Mapping[str, int | None]], locale: words.Locale) -> dict[str, str]:
+def _worded(tables: Mapping[str, Mapping[str, int | None]], locale: Locale) -> dict[str, str]:
     return {t: ", ".join(words.counted(locale, w, n) for w, n in seen.items()) for t, seen in tables.items()}

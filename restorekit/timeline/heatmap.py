@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from restorekit.model.changes import Blow, Episode, History, Stretch, Tally
+from restorekit.model.locale import Locale
 from restorekit.model.value import Moment, Value
 from restorekit.timeline import axis, words
 from restorekit.timeline.axis import Cell
@@ -64,7 +65,7 @@ class Heat(Value):
     since: Moment
     until: Moment
     zone: str
-    locale: words.Locale
+    locale: Locale
     width: int
     step: str
     cells: tuple[Cell, ...]

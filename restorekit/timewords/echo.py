@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from restorekit.model.locale import Locale
 from restorekit.model.resolution import Candidate, Resolution
-from restorekit.timewords.sentences import Locale, age, text, weekday
+from restorekit.timewords.sentences import age, text, weekday
 
 _WHOLE = {"day", "weekend", "week", "month", "year"}
 

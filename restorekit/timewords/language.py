@@ -1,7 +1,8 @@
 """Which of the two languages a text is in, by its commonest small words; only for the language of the answer."""
 
 import re
-from typing import Literal
+
+from restorekit.model.locale import Locale
 
 _GERMAN = (
     "und der die das den dem ein eine einen ich wir sie es nicht ist war habe haben bitte am um vor nach von mit "
@@ -14,7 +15,7 @@ _ENGLISH = (
 )
 
 
-def language(text: str) -> Literal["de", "en"] | None:
+def language(text: str) -> Locale | None:
     """`de`, `en`, or None where neither has more of its words in the text."""
     words = re.findall(r"[^\W\d_]+", text.casefold()[:20_000])
     german, english = (sum(w in known.split() for w in words) for known in (_GERMAN, _ENGLISH))

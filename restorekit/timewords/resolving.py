@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from restorekit.model.locale import Locale
 from restorekit.model.resolution import Assumption, Candidate, Code, Meaning, Relation, Resolution, Status
 from restorekit.timewords import sentences
 from restorekit.timewords.almanac import Impossible
@@ -15,7 +16,6 @@ from restorekit.timewords.grammar import runs
 from restorekit.timewords.mails import aftermath, clauses, letter, meaning, opening_hours, tolerance
 from restorekit.timewords.reading import Tokens, at
 from restorekit.timewords.said import ClockRange, DayRange, Frame
-from restorekit.timewords.sentences import Locale
 from restorekit.timewords.tokens import Token, tokens
 
 LONGEST = 50_000

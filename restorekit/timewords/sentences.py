@@ -1,8 +1,6 @@
 """Every sentence a person reads, in German and English."""
 
-from typing import Literal
-
-Locale = Literal["de", "en"]
+from restorekit.model.locale import Locale
 
 _DE = {
     "year": "Jahr nicht angegeben: ich nehme das letzte Mal ({year}).",

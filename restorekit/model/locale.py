@@ -1,0 +1,5 @@
+"""The languages in which customers are spoken to."""
+
+from typing import Literal
+
+Locale = Literal["de", "en"]
