@@ -4,7 +4,9 @@ BIN := $(VENV)/bin
 DEMO_NEEDS := python3=python3 py:ensurepip=python3-venv restic=restic setpriv=util-linux
 CHECK_NEEDS := $(DEMO_NEEDS) git=git
 TEST_NEEDS := $(CHECK_NEEDS) mariadbd=mariadb-server-core mariadb=mariadb-client-core mariadb-dump=mariadb-client \
-  mariadb-backup=mariadb-backup /usr/lib/postgresql/15/bin/postgres=postgresql-15 zstd=zstd sqlite3=sqlite3
+  mariadb-backup=mariadb-backup /usr/lib/postgresql/15/bin/postgres=postgresql-15 zstd=zstd sqlite3=sqlite3 \
+  bacula-dir=bacula-director /usr/share/bacula-director/make_sqlite3_tables=bacula-director-sqlite3 bacula-sd=bacula-sd \
+  bacula-fd=bacula-fd bconsole=bacula-console faketime=faketime mkfs.btrfs=btrfs-progs
 
 .PHONY: demo test check long bench lock need-demo need-check need-test
 .DEFAULT_GOAL := demo

@@ -13,7 +13,9 @@ from restorekit.errors import RestorekitError
 
 P = TypeVar("P")
 
-SAFE = frozenset({"check", "scan", "manifest", "open_sandbox", "databases", "sound", "witness", "preflight", "outcome"})
+SAFE = frozenset(
+    {"check", "scan", "manifest", "readiness", "open_sandbox", "databases", "sound", "witness", "preflight", "outcome"}
+)
 """The methods whose docstring in `ports` says "safe to repeat", except `load`, which needs a fresh stream each time."""
 
 TRIES = 3

@@ -27,7 +27,7 @@ class PointState(StrEnum):
 
 
 Consistency = Literal["snapshot", "per_table", "unknown"]
-Format = Literal["sql", "sqlite"]
+Format = Literal["sql", "sqlite", "datadir"]
 Compression = Literal["none", "gzip", "zstd"]
 
 

@@ -12,22 +12,28 @@ from restorekit.ports.engines import (
     Describing,
     Engine,
     Exchanging,
+    Extracting,
+    Extraction,
     Loading,
     Sandboxing,
 )
 from restorekit.ports.memory import Catalog
-from restorekit.ports.sources import Delivery, Source, Stream
+from restorekit.ports.sources import AtHand, Cloning, Delivery, Source, Stream
 
 __all__ = [
+    "AtHand",
     "Capturing",
     "Catalog",
     "Chronicling",
     "Clock",
+    "Cloning",
     "Comparing",
     "Delivery",
     "Describing",
     "Engine",
     "Exchanging",
+    "Extracting",
+    "Extraction",
     "Loading",
     "Sandboxing",
     "Source",

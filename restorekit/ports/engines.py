@@ -1,6 +1,8 @@
 """What restorekit asks of database servers. A step takes the narrowest protocol."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from restorekit.model.artifact import Loaded
@@ -158,6 +160,35 @@ class Capturing(Protocol):
 
     def export(self, where: Where, out: BinaryIO, watch: Watch) -> None:
         """Write a plain dump of a staged database to `out`."""
+        ...
+
+
+class Extraction(Protocol):
+    """A stream taken out of a data directory; read as a source's `Delivery` is. `form` is what `load` needs."""
+
+    form: tuple[Format, Compression]
+    size: int | None
+
+    def read(self, most: int) -> bytes:
+        """Up to `most` bytes; b"" at the end."""
+        ...
+
+    def finish(self) -> bool:
+        """Called after the last read; False, for a dump has no digest of its own. Raises if it did not end well."""
+        ...
+
+
+class Extracting(Protocol):
+    """One database out of a whole data directory."""
+
+    def extract(self, datadir: Path, schema_name: str, watch: Watch) -> AbstractContextManager[Extraction]:
+        """Recover the engine's data in `datadir`, a copy nobody else uses, and stream one database of it.
+
+        A server of the same version as the data starts in it on its own socket, without network, events and
+        replication, as an unprivileged user, and is stopped when the context is left. The stream carries the manifest
+        of what that server held. Raises PointUnusable (another version, no such database), SourceDamaged (it cannot
+        be recovered), DiskFull, EngineUnavailable.
+        """
         ...
 
 

@@ -29,7 +29,7 @@ class DirectorySettings(NamingSettings):
     quiet_s: float = Field(default=5, ge=0)
 
 
-class Directory:
+class Directory(ports.AtHand):
     """A folder of backups as a source."""
 
     Settings = DirectorySettings

@@ -42,7 +42,7 @@ class ResticSettings(NamingSettings):
         return self
 
 
-class Restic:
+class Restic(ports.AtHand):
     """A restic repository as a source."""
 
     Settings = ResticSettings

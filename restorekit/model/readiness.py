@@ -1,0 +1,63 @@
+"""What stands between a recovery point and its bytes: nothing, a tape that must be read, a thaw, an operator."""
+
+from typing import Literal
+
+from restorekit.model.value import Moment, Value
+
+Ready = Literal["ready", "cold", "thawing", "on_tape", "operator"]
+
+
+class Piece(Value):
+    """A stretch of a volume that has to be read for a point.
+
+    `start` and `end` are positions on the volume: they sort, nothing else. `in_library` is False for a volume that
+    somebody has to bring.
+    """
+
+    volume: str
+    start: int
+    end: int
+    size_bytes: int | None = None
+    in_library: bool = True
+
+
+class Library(Value):
+    """A tape library as it is now. `drives` has one entry per drive: the volume in it, or "" for an empty one."""
+
+    name: str
+    drives: tuple[str, ...]
+
+
+class Way(Value):
+    """One way to warm a point: how long it takes and what it costs, as far as anybody can say beforehand."""
+
+    name: str
+    low_s: float
+    high_s: float
+    cost: float | None = None
+    currency: str = "USD"
+    words: str = ""
+
+
+class Readiness(Value):
+    """Whether the bytes of a point can be delivered now, and if not, what they wait for.
+
+    `ready`: deliver it. `cold`: nothing was asked for yet; `ways` are the choices. `thawing`: asked for, wait.
+    `on_tape`: needs a drive of `library` to read `pieces`, in order. `operator`: a person must do what `notice` says.
+
+    `why` is a sentence for people. `again_s`: it is useless to ask again earlier. `ready_at`: when it should be ready,
+    `until`: how long it then stays so, where anybody knows.
+    """
+
+    state: Ready
+    why: str = ""
+    notice: str = ""
+    ways: tuple[Way, ...] = ()
+    library: Library | None = None
+    pieces: tuple[Piece, ...] = ()
+    again_s: float = 60
+    ready_at: Moment | None = None
+    until: Moment | None = None
+
+
+READY = Readiness(state="ready")
