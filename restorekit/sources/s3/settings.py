@@ -1,0 +1,40 @@
+"""The section of `restorekit.yaml` for a bucket."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from restorekit.formats.naming import NamingSettings
+
+
+class S3Settings(NamingSettings):
+    """Where the dumps lie and how to get there.
+
+    `prefix` is a folder of the bucket; layouts start there. Without `endpoint` it is AWS. `credentials_file` is an
+    INI as AWS tools write it, `credentials_command` prints one, or JSON with AccessKeyId and SecretAccessKey; without
+    both the environment and the machine's own role are asked. `etag: opaque` for stores whose ETag is no MD5.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str | None = None
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    credentials_file: Path | None = None
+    credentials_command: str | None = None
+    profile: str = "default"
+    etag: Literal["md5", "opaque"] = "md5"
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> "S3Settings":
+        if self.credentials_file is not None and self.credentials_command is not None:
+            msg = "set at most one of credentials_file and credentials_command"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def folder(self) -> str:
+        """The prefix as keys begin with it: empty, or with a slash at its end."""
+        bare = self.prefix.strip("/")
+        return f"{bare}/" if bare else ""
