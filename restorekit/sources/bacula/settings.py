@@ -1,0 +1,47 @@
+"""The section of a Bacula or Bareos catalog in `restorekit.yaml`."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from restorekit.formats.naming import NamingSettings
+
+_CATALOGS = ("sqlite:///", "postgresql+psycopg://")
+
+
+class BaculaSettings(NamingSettings):
+    """Where the catalog is, how to talk to the director, and where restored files come out.
+
+    `catalog` is read, never written: `sqlite:///FILE` or `postgresql+psycopg://USER@HOST/NAME`; its password comes
+    from `catalog_password_file`. `console` is a bconsole.conf, best of a restricted console; `bconsole` the program.
+    `storage` is the library's Storage resource at the director; `drives` is asked where it is not set. Files are
+    restored by the client `restore_client` (and the Job resource `restore_job`, where there is more than one) below
+    `where`, a folder that client writes to and this host reads from.
+
+    `layout` stands for the whole path of the backed-up file where it begins with a slash, and `timezone` is the
+    director's: the catalog's times carry none. Only backups of `jobs` and `clients` (names; empty: all) are looked
+    at. `offsite` is what operators call the place of volumes that are not in the library. Files a bpipe plugin wrote
+    are restored only with `accept_bpipe_writer`: somebody has looked that its writer writes below `where`.
+    """
+
+    catalog: str
+    catalog_password_file: Path | None = None
+    console: Path
+    bconsole: str = "bconsole"
+    storage: str
+    restore_client: str
+    restore_job: str | None = None
+    where: Path
+    drives: int | None = Field(default=None, ge=1)
+    jobs: list[str] = []
+    clients: list[str] = []
+    offsite: str = "offsite"
+    accept_bpipe_writer: bool = False
+
+    @field_validator("catalog")
+    @classmethod
+    def _known_kind(cls, url: str) -> str:
+        if not url.startswith(_CATALOGS):
+            msg = f"begins with none of {', '.join(_CATALOGS)}"
+            raise ValueError(msg)
+        return url
