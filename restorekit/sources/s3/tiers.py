@@ -83,6 +83,10 @@ class ThawSettings(BaseModel):
         if self.margin >= self.days * _DAY_S:
             msg = "margin must be shorter than days: each look would ask for another thaw"
             raise ValueError(msg)
+        for archive, tiers in self.prices.items():
+            if unknown := tiers.keys() - _TERMS[archive].keys():
+                msg = f"prices.{archive}: S3 has no {', '.join(unknown)} thaw there"
+                raise ValueError(msg)
         return self
 
 

@@ -1,0 +1,241 @@
+"""Objects in archive classes: whether they can be read, asking for a thaw, keeping the thawed copy long enough.
+
+Per object version `archived -> asked for -> thawed until a moment -> archived`. The truth is what a HEAD says at that
+moment; nothing else is remembered but when and how we asked, and losing that costs only the estimate. What was
+asked for once is never asked for twice: asking costs money. Nothing is ever deleted.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
+
+from restorekit.errors import ConfigError, SourceUnavailable, UnknownName
+from restorekit.model.point import RecoveryPoint
+from restorekit.model.readiness import READY, Readiness
+from restorekit.model.value import Moment, Value
+from restorekit.ports import Watch
+from restorekit.sources.s3.bucket import Bucket
+from restorekit.sources.s3.explain import code_of
+from restorekit.sources.s3.tiers import Archive, ThawSettings, span, ways
+
+_RESTORE = re.compile(r'ongoing-request="(true|false)"(?:\s*,\s*expiry-date="([^"]+)")?')
+_TIERED = "INTELLIGENT_TIERING"
+_RUNNING = "RestoreAlreadyInProgress"
+_COPIED = ("GLACIER", "DEEP_ARCHIVE")
+_NO_CAPACITY = "GlacierExpeditedRetrievalNotAvailable"
+_SOONEST_S = 30.0
+
+
+class Frost(Value):
+    """How one object version stands: frozen in `archive` (None: not at all), being thawed, or readable until."""
+
+    archive: Archive | None
+    size: int
+    ongoing: bool = False
+    until: Moment | None = None
+
+
+class Asked(Value):
+    """When a thaw was asked for, in which way, and what was said about it."""
+
+    at: Moment
+    way: str
+    why: str = ""
+
+
+def frost(head: Mapping[str, Any]) -> Frost:
+    """Read a HEAD. An expiry that has passed counts as frozen. Raises SourceUnavailable for words not understood."""
+    size = int(head["ContentLength"])
+    kept = head.get("ArchiveStatus") if head.get("StorageClass") == _TIERED else head.get("StorageClass")
+    archive = next((known for known in get_args(Archive) if known == kept), None)
+    if archive is None or "Restore" not in head:
+        return Frost(archive=archive, size=size)
+    said = _RESTORE.match(head["Restore"])
+    if said is None:
+        raise SourceUnavailable(f"S3 answers {head['Restore']!r} about a thaw, which is not understood")
+    until = parsedate_to_datetime(said[2]) if said[2] else None
+    return Frost(archive=archive, size=size, ongoing=said[1] == "true", until=until)
+
+
+class Freezer:
+    """The cold part of one bucket."""
+
+    def __init__(self, bucket: Bucket, settings: ThawSettings, folder: Path) -> None:
+        """`folder` holds our notes of what was asked for."""
+        self._bucket, self._settings, self._folder = bucket, settings, folder
+
+    def readiness(self, points: Sequence[RecoveryPoint]) -> list[Readiness]:
+        """See `ports.Source.readiness`: one HEAD per point, whatever the last listing said about it."""
+        return [self._judged(point, self._look(point)) for point in points]
+
+    def warm(self, points: Sequence[RecoveryPoint], way: str, watch: Watch) -> list[Readiness]:
+        """See `ports.Source.warm`. Raises UnknownName for a way that is not offered, before anything is asked for."""
+        looks = [self._look(point) for point in points]
+        for point, look in zip(points, looks, strict=True):
+            self._offers(point, look, way)
+        answers = []
+        for point, look in zip(points, looks, strict=True):
+            watch.check()
+            answers.append(self._warmed(point, look, way))
+        return answers
+
+    def cool(self, point: RecoveryPoint) -> None:
+        """Forget our note; the thawed copy goes by itself on its day."""
+        self._note(point).unlink(missing_ok=True)
+
+    def _look(self, point: RecoveryPoint) -> Frost:
+        with self._bucket.explained(point.locator["key"]):
+            return frost(self._bucket.client.head_object(**self._named(point), **_unchanged(point)))
+
+    def _judged(self, point: RecoveryPoint, look: Frost) -> Readiness:
+        if look.archive is None:
+            return READY
+        if look.ongoing:
+            return self._thawing(point, look)
+        if look.until is not None and look.until > datetime.now(UTC):
+            return Readiness(state="ready", why=f"thawed until {_shown(look.until)}", until=look.until)
+        days = "" if look.archive not in _COPIED else f"; it then stays readable for {self._settings.days} days"
+        return Readiness(
+            state="cold",
+            why=f"it lies in {look.archive} and must be thawed first{days}",
+            ways=ways(look.archive, look.size, self._settings),
+            again_s=self._settings.poll,
+        )
+
+    def _thawing(self, point: RecoveryPoint, look: Frost) -> Readiness:
+        asked = self._asked(point)
+        offered = {w.name: w for w in ways(look.archive, look.size, self._settings)} if look.archive else {}
+        way = offered.get(asked.way) if asked else None
+        if asked is None or way is None:
+            why = "S3 is thawing it; when that was asked for is not known here"
+            return Readiness(state="thawing", why=why, again_s=self._settings.poll)
+        ready_at = asked.at + timedelta(seconds=way.high_s)
+        usual = f"asked for at {_shown(asked.at)} by way of {way.name}, which takes {span(way.low_s, way.high_s)}"
+        late = ready_at < datetime.now(UTC)
+        return Readiness(
+            state="thawing",
+            why=" ".join(filter(None, (usual + (": S3 is late" if late else ""), asked.why))),
+            again_s=min(self._settings.poll, max(way.high_s / 5, _SOONEST_S)),
+            ready_at=None if late else ready_at,
+        )
+
+    def _offers(self, point: RecoveryPoint, look: Frost, way: str) -> None:
+        judged = self._judged(point, look)
+        names = [w.name for w in judged.ways]
+        if judged.state == "cold" and way not in names:
+            raise UnknownName(
+                f"{point.locator['key']} cannot be thawed by way of {way!r}; nothing was asked for",
+                hint=f"It lies in {look.archive}; offered: {', '.join(names)}.",
+            )
+
+    def _warmed(self, point: RecoveryPoint, look: Frost, way: str) -> Readiness:
+        judged = self._judged(point, look)
+        if judged.state == "cold":
+            return self._asked_for(point, look, way)
+        if judged.state == "ready":
+            self._prove(point, look)
+            if judged.until is not None and judged.until < datetime.now(UTC) + timedelta(seconds=self._settings.margin):
+                return self._extended(point, judged.until)
+        return judged
+
+    def _asked_for(self, point: RecoveryPoint, look: Frost, way: str) -> Readiness:
+        asked = Asked(at=datetime.now(UTC), way=way)
+        try:
+            self._restore(point, look, way)
+        except _NoCapacity as error:
+            if not self._settings.expedited_fallback:
+                text = f"{_where(point)}: S3 has no capacity for an expedited thaw now; nothing was asked for"
+                raise SourceUnavailable(text, hint="Try again, or choose another way.") from error
+            asked = Asked(at=asked.at, way="standard", why="(S3 has no capacity for an expedited thaw now)")
+            self._restore(point, look, asked.way)
+        self._write(point, asked)
+        judged = self._judged(point, self._look(point))
+        if judged.state == "cold":
+            text = f"{_where(point)}: S3 took the request for a thaw, but shows none"
+            raise SourceUnavailable(text, hint="Look again later; asking once more asks S3 once more.")
+        return judged
+
+    def _restore(self, point: RecoveryPoint, look: Frost, way: str) -> None:
+        """Ask S3 for it. Being told that a thaw is under way already is as good as having asked."""
+        request: dict[str, Any] = {"GlacierJobParameters": {"Tier": way.capitalize()}}
+        if look.archive in _COPIED:  # what is tiered moves back for good, and S3 refuses a number of days for it
+            request["Days"] = self._settings.days
+        with self._bucket.explained(point.locator["key"]):
+            try:
+                # From here on it costs money, and nobody can take it back.
+                self._bucket.client.restore_object(**self._named(point), RestoreRequest=request)
+            except ClientError as error:
+                code = code_of(error)
+                if code == _NO_CAPACITY:
+                    raise _NoCapacity from error
+                if code == "AccessDenied":
+                    text = f"{_where(point)}: these credentials may not ask for a thaw; nothing was asked for"
+                    raise ConfigError(text, hint="Allow s3:RestoreObject, or have somebody thaw the object.") from error
+                if code != _RUNNING:
+                    raise
+
+    def _prove(self, point: RecoveryPoint, look: Frost) -> None:
+        """Read its first byte: the header of a thaw that has just ended may still be there."""
+        if look.size:
+            with self._bucket.explained(point.locator["key"]):
+                pins = self._named(point) | _unchanged(point)
+                self._bucket.client.get_object(**pins, Range="bytes=0-0")["Body"].read()
+
+    def _extended(self, point: RecoveryPoint, until: datetime) -> Readiness:
+        look = self._look(point)
+        self._restore(point, look, "standard")
+        judged = self._judged(point, self._look(point))
+        if judged.until is None or judged.until <= until:
+            return judged
+        why = f"{judged.why}; it was {_shown(until)}, which is less than {_hours(self._settings.margin)} ahead"
+        return judged.model_copy(update={"why": why})
+
+    def _named(self, point: RecoveryPoint) -> dict[str, str]:
+        named = {"Bucket": self._bucket.name, "Key": point.locator["key"]}
+        return named | ({"VersionId": point.locator["version"]} if point.locator.get("version") else {})
+
+    def _asked(self, point: RecoveryPoint) -> Asked | None:
+        try:
+            return Asked.model_validate_json(self._note(point).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def _write(self, point: RecoveryPoint, asked: Asked) -> None:
+        note = self._note(point)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        passing = note.with_suffix(f".{os.getpid()}")
+        passing.write_text(asked.model_dump_json(), encoding="utf-8")
+        passing.replace(note)
+
+    def _note(self, point: RecoveryPoint) -> Path:
+        told = "\0".join((point.locator["key"], point.locator.get("version", "")))
+        return self._folder / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.json"
+
+
+class _NoCapacity(Exception):
+    """No expedited thaw to be had now; never leaves this file."""
+
+
+def _unchanged(point: RecoveryPoint) -> dict[str, str]:
+    """Without versions only the ETag tells whether a key still holds what was scanned."""
+    return {} if point.locator.get("version") else {"IfMatch": f'"{point.locator["etag"]}"'}
+
+
+def _where(point: RecoveryPoint) -> str:
+    return point.locator["key"]
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} hours"
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M %Z}"
