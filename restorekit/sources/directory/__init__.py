@@ -12,13 +12,13 @@ from pydantic import Field
 
 from restorekit import ports
 from restorekit.errors import RestorekitError
+from restorekit.formats.folder.deliver import opened, sidecar
+from restorekit.formats.folder.files import walk
 from restorekit.formats.multidump import Shelf
 from restorekit.formats.naming import NamingSettings, Rules
 from restorekit.model.exchange import Finding
 from restorekit.model.home import Home
 from restorekit.model.point import RecoveryPoint, Scan
-from restorekit.sources.directory.deliver import opened, sidecar
-from restorekit.sources.directory.files import walk
 from restorekit.sources.directory.scan import Scanner
 
 

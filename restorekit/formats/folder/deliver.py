@@ -2,18 +2,18 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from restorekit.errors import PointExpired, PointUnusable, SourceDamaged, SourceUnavailable
+from restorekit.formats.beside import named_digest
 from restorekit.formats.compression import compression_of, decompressed
+from restorekit.formats.folder.files import found
 from restorekit.formats.multidump import DumpIndex, Shelf, cut, index
 from restorekit.model.point import RecoveryPoint
 from restorekit.ports import Delivery, Watch
-from restorekit.sources.directory.files import found
 
 CHUNK = 1 << 20
 _ANOTHER = "Choose another recovery point; live is untouched."
@@ -69,10 +69,7 @@ def _digest(root: Path, point: RecoveryPoint) -> str | None:
     text = sidecar(root, point.locator["path"], ".sha256")
     if text is None:
         return None
-    match = re.match(rb"\\?([0-9a-fA-F]{64})\b", text)
-    if match is None:
-        raise SourceDamaged(f"{point.locator['path']}.sha256 holds no SHA-256 digest", hint=_ANOTHER)
-    return match[1].decode().lower()
+    return named_digest(text, f"{point.locator['path']}.sha256")
 
 
 class _Whole:
