@@ -18,10 +18,14 @@ class TapeWish(Value):
 
 
 class Drive(Value):
-    """A drive: the volume in it ("" for none), and in how many seconds the job that has it will be done (0: free)."""
+    """A drive: the volume in it ("" for none), and in how many seconds the job that has it will be done (0: free).
+
+    `coming` are the volumes that this job will still put in. A job that is late is not done: that drive is not free.
+    """
 
     volume: str = ""
     free_in_s: float = 0.0
+    coming: tuple[str, ...] = ()
 
 
 class Turn(Value):
