@@ -1,0 +1,48 @@
+"""Which job a free drive takes next."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from restorekit.tapeplan.jobs import Job
+
+PATIENCE_S = 3600.0
+"""Nobody is overtaken at a drive by somebody who came so much later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a policy sees: the volume in the drive, the jobs that could begin there now, and all that wait.
+
+    Both lists are sorted, the oldest first.
+    """
+
+    mounted: str
+    able: Sequence[Job]
+    queue: Sequence[Job]
+
+
+Policy = Callable[[Look], Job | None]
+"""One of `able`, or None: rather nothing for now. Where nothing runs it must pick one for some drive."""
+
+
+def stay(look: Look) -> Job | None:
+    """Stays on the mounted tape, by position; then takes the tape for which somebody has waited longest.
+
+    It bears with latecomers on the mounted tape only while they came within `PATIENCE_S` of the oldest in the queue of
+    the drive, so that a busy tape does not starve the others. And it keeps volumes free of them for somebody who needs
+    several, of which another drive has one just now.
+    """
+    oldest: dict[str, float] = {}
+    for job in look.queue:
+        for volume in job.volumes:
+            oldest.setdefault(volume, job.arrived_s)
+
+    def fair(job: Job) -> bool:
+        return all(job.arrived_s <= oldest[volume] + PATIENCE_S for volume in job.volumes)
+
+    first = next(filter(fair, look.able), None)
+    if first is None:
+        return None
+    near = [j for j in look.able if j.arrived_s <= first.arrived_s + PATIENCE_S]
+    here = [j for j in near if j.volumes[:1] == (look.mounted,) and fair(j)]
+    return min(here or (j for j in near if j.volumes[:1] == first.volumes[:1] and fair(j)), key=lambda j: j.position)
