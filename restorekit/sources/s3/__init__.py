@@ -1,1 +1,83 @@
-"""Plain dumps in an S3 bucket, of AWS or of any other service that speaks it, strictly read-only."""
+"""Plain dumps in an S3 bucket, of AWS or of any other service that speaks it, strictly read-only.
+
+Beside a backup `F` may lie `F.sha256` (its digest, as sha256sum writes it; checked at every delivery) and
+`F.manifest.json` (what it holds). In a bucket that keeps versions, every version of a dump is a recovery point,
+also those that were overwritten or deleted.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from restorekit import ports
+from restorekit.errors import PointExpired, RestorekitError
+from restorekit.formats.beside import MANIFEST
+from restorekit.formats.multidump import Shelf
+from restorekit.formats.naming import Rules
+from restorekit.model.exchange import Finding
+from restorekit.model.home import Home
+from restorekit.model.point import RecoveryPoint, Scan
+from restorekit.sources.s3.beside import paired
+from restorekit.sources.s3.bucket import Bucket
+from restorekit.sources.s3.deliver import opened
+from restorekit.sources.s3.listing import Entry, entries, keeps_versions
+from restorekit.sources.s3.objects import small
+from restorekit.sources.s3.scan import Scanner
+from restorekit.sources.s3.settings import S3Settings
+
+
+class S3(ports.AtHand):
+    """A bucket as a source."""
+
+    Settings = S3Settings
+
+    def __init__(self, name: str, settings: S3Settings, home: Home) -> None:
+        """Raises ConfigError for a bad layout or time zone."""
+        self.name = name
+        self._settings = settings
+        self._bucket = Bucket(settings, home.base)
+        self._rules = Rules(settings, home.timezone, name, anchored=True)
+        self._shelf = Shelf(home.cache / "sources" / name / "index")
+
+    def check(self) -> list[Finding]:
+        """One finding: the bucket can be listed, whether it keeps versions, how many objects fit a layout."""
+        try:
+            versioned = self._versioned()
+            names = {entry.key for entry, _ in paired(entries(self._bucket, versioned=versioned))}
+        except RestorekitError as error:
+            return [Finding(severity="refuse", code=error.code, text=error.message, hint=error.hint)]
+        fitting = sum(self._rules.read(f"/{name.removeprefix(self._bucket.folder)}") is not None for name in names)
+        kept = "versions are kept" if versioned else "no versions are kept"
+        text = f"{self._bucket!r}: {fitting} of {len(names)} objects fit the layout; {kept}"
+        if fitting:
+            return [Finding(severity="ok", code="s3", text=text)]
+        return [Finding(severity="warn", code="s3", text=text, hint=f"Compare sources.{self.name}.layout and prefix.")]
+
+    def scan(self, known: Sequence[RecoveryPoint]) -> Scan:
+        """See `ports.Source.scan`. One listing; of new objects only dumps of many databases are read."""
+        return Scanner(self.name, self._bucket, self._rules, self._shelf).scan(known, self._entries())
+
+    @contextmanager
+    def deliver(self, point: RecoveryPoint, watch: ports.Watch) -> Iterator[ports.Delivery]:
+        """See `ports.Source.deliver`. Every byte is of the very object or version that was scanned."""
+        with opened(self._bucket, point, self._shelf, watch, md5=self._settings.etag == "md5") as delivery:
+            yield delivery
+
+    def manifest(self, point: RecoveryPoint) -> bytes | None:
+        """`F.manifest.json`; None where there is none, or where F holds many databases."""
+        if "database" in point.locator or "manifest" not in point.locator:
+            return None
+        try:
+            return small(self._bucket, point.locator["key"] + MANIFEST, point.locator["manifest"])
+        except PointExpired:
+            return None
+
+    def _versioned(self) -> bool:
+        told = self._settings.versions
+        return keeps_versions(self._bucket) if told is None else told
+
+    def _entries(self) -> Iterator[Entry]:
+        return entries(self._bucket, versioned=self._versioned())
+
+
+PROVIDER = S3
+_conforms: type[ports.Source] = S3

@@ -13,7 +13,8 @@ class S3Settings(NamingSettings):
 
     `prefix` is a folder of the bucket; layouts start there. Without `endpoint` it is AWS. `credentials_file` is an
     INI as AWS tools write it, `credentials_command` prints one, or JSON with AccessKeyId and SecretAccessKey; without
-    both the environment and the machine's own role are asked. `etag: opaque` for stores whose ETag is no MD5.
+    both the environment and the machine's own role are asked. `etag: opaque` is for stores whose ETag is no MD5.
+    Whether overwritten and deleted dumps are kept as `versions` is asked of the bucket unless it is set.
     """
 
     bucket: str
@@ -25,6 +26,7 @@ class S3Settings(NamingSettings):
     credentials_command: str | None = None
     profile: str = "default"
     etag: Literal["md5", "opaque"] = "md5"
+    versions: bool | None = None
 
     @model_validator(mode="after")
     def _one_credential(self) -> "S3Settings":
