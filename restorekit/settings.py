@@ -57,7 +57,7 @@ class DatabaseEntry(BaseModel):
 class Settings(BaseModel):
     """The whole configuration. `folder` is where the file lies; relative paths inside it start there.
 
-    `retire` cancels what was staged `staging_ttl`, or waits for approval `approval_ttl`, without anybody deciding.
+    `notify` is a command that gets a JSON document on stdin when a person has to do something. `retire` cancels what was staged `staging_ttl`, or waits for approval `approval_ttl`, without anybody deciding.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -75,6 +75,7 @@ class Settings(BaseModel):
     databases: dict[str, DatabaseEntry] = {}
     staging_ttl: Seconds = 48 * 3600
     approval_ttl: Seconds = 72 * 3600
+    notify: str | None = None
     folder: Path = Path()
 
     def entry(self, database: DatabaseId) -> DatabaseEntry | None:

@@ -10,6 +10,7 @@ from restorekit.bootstrap.chronicle import Chronicle
 from restorekit.bootstrap.desk import Desk
 from restorekit.bootstrap.following import Follower
 from restorekit.bootstrap.looking import Looking
+from restorekit.bootstrap.messenger import Messenger
 from restorekit.bootstrap.planner import Planner
 from restorekit.bootstrap.shelf import Shelf
 from restorekit.catalog.store import Store, open_store
@@ -21,6 +22,7 @@ from restorekit.settings import Settings, load
 from restorekit.workflow import durable, restore
 from restorekit.workflow.house import House
 from restorekit.workflow.locks import seat_taken
+from restorekit.workflow.waker import Waker
 from restorekit.workflow.work import Work
 
 
@@ -60,7 +62,11 @@ class Service:
 
     def _start(self) -> durable.Worker | None:
         work = Work(
-            recipes=restore.recipes(self.house), failed=self._failed, first=self._settle, stopping=self.house.stopping
+            recipes=restore.recipes(self.house),
+            failed=self._failed,
+            first=self._settle,
+            wake=Waker(self.house, self.desk.order),
+            stopping=self.house.stopping,
         )
         self.locks.mkdir(parents=True, exist_ok=True)
         return durable.Worker.try_start(self.store.engine, self.settings.host, work, self.locks)
@@ -109,6 +115,7 @@ def open_service(config: Path | None = None) -> Service:
         clock=SystemClock(),
         signer=signing.Signer(settings.keys),
         host=settings.host,
+        notify=Messenger(settings.notify, store),
     )
     shelf = Shelf(house, settings)
     chronicle = Chronicle(house, settings)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from restorekit.errors import ApprovalNeeded, Refused, RestoreActive, UndoImpossible, UnknownName
+from restorekit.errors import ApprovalNeeded, NeedsChoice, Refused, RestoreActive, UndoImpossible, UnknownName
 from restorekit.model.database import DatabaseId
 from restorekit.model.difference import Difference
 from restorekit.model.exchange import Exchanged
@@ -16,6 +16,7 @@ from restorekit.model.run import Run, State, StepRecord
 from restorekit.model.staged import Staged
 from restorekit.model.undone import Undone
 from restorekit.model.verdict import Verdict
+from restorekit.model.waiting import Waiting
 from restorekit.settings import Settings
 from restorekit.signing import holds
 from restorekit.steps import promote as promoting
@@ -36,6 +37,7 @@ class Story:
     verdict: Verdict | None
     difference: Difference | None
     receipt: Receipt | None
+    waiting: Waiting | None
     steps: tuple[StepRecord, ...]
 
 
@@ -47,8 +49,18 @@ class Desk:
         self._ready = ready
         self._settings = settings
 
+    def order(self, connection: Any, run_id: str) -> None:
+        """Queue the preparation of a run that has waited, inside the caller's transaction."""
+        durable.enqueue(connection, "prepare", run_id, self._house.host, self._attempt())
+
     def request(self, plan: Plan, act: Act) -> str:
-        """Start what was planned; returns the restore's id. Raises RestoreActive."""
+        """Start what was planned; returns the restore's id. Raises RestoreActive; NeedsChoice for an unpaid thaw."""
+        if plan.warming is not None and plan.warming.ways and not plan.warming.way:
+            raise NeedsChoice(
+                f"{plan.warming.words['en']}; nothing was started and nothing was asked for",
+                hint=f"Choose with --thaw, for example --thaw {plan.warming.ways[0].name}.",
+                details=tuple(way.said for way in plan.warming.ways),
+            )
 
         def queue(connection: Any, run_id: str) -> None:
             durable.enqueue(connection, "prepare", run_id, self._house.host)
@@ -67,6 +79,7 @@ class Desk:
             verdict=kept(run.id, Verdict),
             difference=kept(run.id, Difference),
             receipt=kept(run.id, Receipt),
+            waiting=kept(run.id, Waiting) if run.state in (State.WAITING, State.WARMING) else None,
             steps=tuple(self._house.catalog.steps(run.id)),
         )
 

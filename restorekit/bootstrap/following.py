@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from restorekit.model.run import WORKING, Run
+from restorekit.model.run import WORKING, Run, State
 from restorekit.workflow.durable import Worker
 from restorekit.workflow.house import House
 from restorekit.workflow.signals import terminable
@@ -19,16 +19,16 @@ class Follower:
         self._house = house
         self._start = start
 
-    def follow(self, run_id: str, show: Callable[[Run], None]) -> Run:
-        """Until the run needs no work; `show` gets each state seen.
+    def follow(self, run_id: str, show: Callable[[Run], None], *, patient: bool = True) -> Run:
+        """Until the run needs no work; `show` gets each state seen. Without patience only until it has to wait.
 
         As the worker it runs all queued work of this host before it leaves. Raises what interrupts it; unfinished
         work is carried on by the next command.
         """
         with terminable():
-            return self._follow(run_id, show)
+            return self._follow(run_id, show, WORKING if patient else WORKING - {State.WAITING})
 
-    def _follow(self, run_id: str, show: Callable[[Run], None]) -> Run:
+    def _follow(self, run_id: str, show: Callable[[Run], None], busy: frozenset[State]) -> Run:
         shift: _Shift | None = None
         try:
             while True:
@@ -37,28 +37,32 @@ class Follower:
                 if shift is not None and not shift.busy:
                     shift.end()
                     shift = None
-                if run.state not in WORKING and shift is None:
+                if run.state not in busy and shift is None:
                     return run
                 if shift is None and (worker := self._start()) is not None:
-                    shift = _Shift(worker)
+                    shift = _Shift(worker, lambda: self._waits(run_id, busy))
                 time.sleep(_LOOK_EVERY_S)  # the worker may be another process: it can only be polled
         finally:
             if shift is not None:
                 shift.break_off()
 
+    def _waits(self, run_id: str, busy: frozenset[State]) -> bool:
+        """A worker leaves when nothing is queued, unless the run it was started for waits, and so does its caller."""
+        return State.WAITING in busy and self._house.catalog.run(run_id).state == State.WAITING
+
 
 class _Shift:
     """A worker at work in a thread of this process."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, worker: Worker, stay: Callable[[], bool]) -> None:
+        self._worker, self._stay = worker, stay
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
         try:
-            self._worker.drain()
+            self._worker.drain(stay=self._stay)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that follows
             self._error = error
 

@@ -1,5 +1,6 @@
 """From a request to the plan: points from the shelf, bounds and losses from what happened, the choice, the reasons."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,7 +10,8 @@ from restorekit.bootstrap.shelf import Shelf
 from restorekit.choosing import Outlook, doubt, settled
 from restorekit.errors import NoPoint, RestorekitError
 from restorekit.model.database import DatabaseId
-from restorekit.model.plan import Plan
+from restorekit.model.plan import Choice, Plan
+from restorekit.model.readiness import Readiness
 from restorekit.model.request import Request
 from restorekit.playbook import Playbook
 from restorekit.settings import Settings
@@ -71,10 +73,26 @@ class Planner:
         request = request.model_copy(update={"wishes": why.look.wishes})
         choices = picking.pick(request, self._shelf.refined(points, request), why.look)
         policy = self.playbook(request.target).policy()
-        plan = planning.plan(request, choices, policy, self._live(request.target), why)
+        stands, unasked = self._stands(choices)
+        plan = planning.plan(request, choices, policy, self._live(request.target), replace(why, stands=stands))
         # A backup or a log that nobody can read is no reason to stop, and every reason to say that there may be more.
         doubts = tuple(said for said in (doubt(plan.point, why.look),) if said)
-        return plan.model_copy(update={"cautions": (*plan.cautions, *doubts, *unread, *told.problems)})
+        return plan.model_copy(update={"cautions": (*plan.cautions, *doubts, *unread, *unasked, *told.problems)})
+
+    def _stands(self, choices: Sequence[Choice]) -> tuple[dict[str, Readiness], tuple[str, ...]]:
+        """What the media of the best choices say: ready, frozen, on tape. And what kept somebody from answering."""
+        asked = [c.point for c in choices if c.accepted][: planning.MOST_SPARE + 1]
+        found: dict[str, Readiness] = {}
+        problems = []
+        for source in dict.fromkeys(p.source for p in asked):
+            points = [p for p in asked if p.source == source]
+            try:
+                answers = self._house.source(source).readiness(points)
+            except RestorekitError as error:
+                problems.append(f"whether the backup can be read at once is not known: {error.message}")
+                continue
+            found |= {p.id: stands for p, stands in zip(points, answers, strict=True)}
+        return found, tuple(problems)
 
     def _reasoning(self, request: Request, told: Told) -> planning.Reasoning:
         zone = ZoneInfo(self._settings.timezone)

@@ -163,6 +163,17 @@ class RunsPart(AuditPart):
             bodies = connection.execute(mine).scalars().all()
         return [Approval.model_validate(persons.show(json.loads(body), known)) for body in bodies]
 
+    def resume(self, run_id: str, state: State, in_tx: Callable[[Any], None]) -> bool:
+        """Move a waiting run on to `state`, `in_tx` queues its work; False, and nothing done, if it waits no more."""
+        with self._db.write() as connection:
+            row = _row(connection, run_id)
+            if row.state != State.WAITING or row.cancel_asked_at is not None:
+                return False
+            transitions.check(run_id, State.WAITING, state, cancel_asked=False)
+            self._move(connection, row, state, {"failure": None})
+            in_tx(connection)
+        return True
+
     def ask_undo(self, run_id: str, act: Act, in_tx: Callable[[Any], None]) -> None:
         """Move swapped to undoing; undoing already: nothing happens.
 

@@ -6,8 +6,11 @@ from restorekit.model.run import State
 _GIVES_UP = {State.FAILED, State.CANCELLED, State.CANCELLING}
 
 NEXT: dict[State, set[State]] = {
-    State.REQUESTED: {State.STAGING, *_GIVES_UP},
-    State.STAGING: {State.VERIFYING, State.STAGED, *_GIVES_UP},
+    State.REQUESTED: {State.WAITING, State.WARMING, State.STAGING, *_GIVES_UP},
+    State.WAITING: {State.REQUESTED, State.WARMING, *_GIVES_UP},
+    State.WARMING: {State.WAITING, State.STAGING, State.REQUESTED, *_GIVES_UP},
+    # Back to the beginning with another point, when the backup itself could not be read.
+    State.STAGING: {State.VERIFYING, State.STAGED, State.REQUESTED, *_GIVES_UP},
     State.VERIFYING: {State.COMPARING, State.VERIFIED, *_GIVES_UP},
     State.COMPARING: {State.AWAITING_APPROVAL, State.COMPARED, *_GIVES_UP},
     State.AWAITING_APPROVAL: {State.APPROVED, State.COMPARING, *_GIVES_UP},
@@ -26,8 +29,8 @@ NEXT: dict[State, set[State]] = {
     State.RETIRED: set(),
 }
 
-RESTING = frozenset({State.AWAITING_APPROVAL, State.STAGED, State.VERIFIED, State.COMPARED})
-"""Nobody works on the run, and it still holds a sandbox."""
+RESTING = frozenset({State.WAITING, State.AWAITING_APPROVAL, State.STAGED, State.VERIFIED, State.COMPARED})
+"""Nobody works on the run, and it still holds something: its place in a queue, or a sandbox."""
 
 _HEEDS_A_WISH = RESTING | {State.SWAPPING}
 """Entering these with a cancel wish noted would lose the wish: nobody looks at it any more."""

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 from restorekit.cli import show, words
 from restorekit.cli.out import Out
 from restorekit.model.difference import Difference
+from restorekit.model.locale import Locale
+from restorekit.model.plan import Plan
 from restorekit.model.receipt import Receipt
 from restorekit.model.run import WORKING, Run, State
+from restorekit.model.waiting import Waiting
 
 if TYPE_CHECKING:
     from restorekit.bootstrap.desk import Story
@@ -26,8 +29,30 @@ def ended(out: Out, story: "Story", zone: str) -> None:
         out.say(f"  {run.failure.live}")
         if run.failure.hint:
             out.pair("hint", run.failure.hint, wide=6)
+    if story.waiting is not None:
+        waits(out, story.waiting, run.request.locale, zone)
+    for line in fallen(story.plan):
+        out.pair("note", line, wide=6)
     for line in _next(run, story.receipt, zone):
         out.say(f"  {line}")
+
+
+def waits(out: Out, waiting: Waiting, locale: Locale, zone: str) -> None:
+    """What it waits for, what a person has to do, and until when."""
+    text = waiting.words.get(locale) or waiting.readiness.why
+    out.pair("waits", text, wide=6)
+    if waiting.readiness.notice:
+        out.pair("DO", waiting.readiness.notice, wide=6, style="yellow")
+    ready = waiting.late_at or waiting.readiness.ready_at
+    if ready is not None:
+        out.pair("ready", f"about {words.moment(ready, zone)}", wide=6)
+
+
+def fallen(plan: Plan | None) -> list[str]:
+    """Why the point is not the one that was planned first."""
+    if plan is None or not plan.fallen:
+        return []
+    return [*plan.fallen, f"instead: {plan.point.id} from {plan.point.source}"]
 
 
 _STEPS = {
@@ -87,6 +112,8 @@ def consent(out: Out, story: "Story", zone: str) -> None:
     policy, run = plan.policy, story.run
     scope = "the tables " + ", ".join(plan.scope) if plan.scope else "all"
     out.say(f"If you agree, {scope} of {plan.target} becomes what it was:", style="bold")
+    for line in fallen(plan):
+        out.pair("NOTE", line, style="yellow")
     out.pair("moment", show.data_of(plan.point, zone))
     out.pair("back", _comes_back(found))
     out.pair("lost", _would_go(found))

@@ -10,7 +10,7 @@ from restorekit.cli.app import Database, Door, Json, RunId, app, caller, door, o
 from restorekit.cli.moments import no_moment, wanted
 from restorekit.cli.out import Out
 from restorekit.cli.progress import ProgressLine
-from restorekit.errors import UNTOUCHED, ApprovalNeeded, NeedsChoice, RestorekitError, UsageError
+from restorekit.errors import UNTOUCHED, ApprovalNeeded, NeedsChoice, RestorekitError, Temporary, UsageError
 from restorekit.model.database import DatabaseId
 from restorekit.model.locale import Locale
 from restorekit.model.plan import Plan
@@ -35,6 +35,12 @@ As = Annotated[str | None, typer.Option("--as", help="Restore under another name
 UntilOption = Annotated[
     Literal["staged", "verified", "diff", "swapped"], typer.Option("--until", help="Stop after this step.")
 ]
+Thaw = Annotated[
+    str | None, typer.Option("--thaw", help="How to fetch a frozen backup; `plan` shows ways, times and costs.")
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Leave (exit code 8) when it waits for a tape, a thaw or a person.")
+]
 NoAsk = Annotated[bool, typer.Option("--no-ask", help="Never ask: stop where approval is needed (exit code 6).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Approve what the difference shows without asking.")]
 ENDINGS = {State.FAILED: 5, State.CANCELLED: 130}
@@ -56,6 +62,7 @@ def _request(hold: Door, database: str, options: dict[str, str | None], until: s
             "point_id": options["point"],
             "tables": tuple(t.strip() for t in tables.split(",") if t.strip()) if tables else None,
             "until": until,
+            "way": options["thaw"] or "",
             "requested_by": caller(),
         }
     )
@@ -95,6 +102,7 @@ def plan(
     tables: Tables = None,
     point: Point = None,
     other: As = None,
+    thaw: Thaw = None,
     as_json: Json = False,
 ) -> None:
     """What a restore would do, with reasons and refusals. Changes nothing.
@@ -103,7 +111,7 @@ def plan(
     """
     answer, hold = out(as_json=as_json), door(context)
     moment = {"at": at, "before": before, "contains": contains, "mail": mail, "now": now, "locale": locale}
-    options = {**moment, "tables": tables, "point": point, "as": other}
+    options = {**moment, "tables": tables, "point": point, "as": other, "thaw": thaw}
     value = _planned(hold, database, options, "swapped")
     answer.document({**value.model_dump(mode="json"), "fingerprint": value.digest})
     if not as_json:
@@ -125,10 +133,12 @@ def restore(
     tables: Tables = None,
     point: Point = None,
     other: As = None,
+    thaw: Thaw = None,
     until: UntilOption = "swapped",
     confirm: Confirm = None,
     yes: Yes = False,
     no_ask: NoAsk = False,
+    no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
     """Restore beside live, prove, compare; swap in when approved.
@@ -139,7 +149,7 @@ def restore(
     """
     answer, hold = out(as_json=as_json), door(context)
     moment = {"at": at, "before": before, "contains": contains, "mail": mail, "now": now, "locale": locale}
-    options = {**moment, "tables": tables, "point": point, "as": other}
+    options = {**moment, "tables": tables, "point": point, "as": other, "thaw": thaw}
     value = _planned(hold, database, options, until)
     show.plan(answer, value, hold.zone)
     _confirmed(answer, value, confirm)
@@ -147,7 +157,7 @@ def restore(
     act = hold.act("request", database=str(value.target), shown=value.digest)
     run_id = hold.service.desk.request(value, act)
     answer.say(f"Restore {run_id}")
-    _follow(hold, answer, run_id)
+    _follow(hold, answer, run_id, patient=not no_wait)
     if _story_state(hold, run_id) == State.AWAITING_APPROVAL:
         agreed = yes or value.policy.auto_approve
         _approval(hold, answer, run_id, yes=agreed, ask=not no_ask)
@@ -180,6 +190,7 @@ def _approval(hold: Door, answer: Out, run_id: str, *, yes: bool, ask: bool) -> 
     _evidence(hold, answer, run_id)
     answer.say()
     ending.consent(answer, story, hold.zone)
+    yes = yes and not (story.plan and story.plan.fallen)  # that was said of another point
     if not yes and not (ask and _somebody_there(answer) and _agreed(answer, run_id)):
         return
     text = "--yes" if yes else "confirmed at the terminal"
@@ -208,10 +219,10 @@ def _evidence(hold: Door, answer: Out, run_id: str, *, summary: bool = True) -> 
         show.difference(answer, story.difference, hold.zone, summary=summary)
 
 
-def _follow(hold: Door, answer: Out, run_id: str) -> None:
+def _follow(hold: Door, answer: Out, run_id: str, *, patient: bool = True) -> None:
     line = ProgressLine(answer)
     try:
-        hold.service.follower().follow(run_id, line)
+        hold.service.follower().follow(run_id, line, patient=patient)
     except KeyboardInterrupt:
         line.clear()
         answer.aside(f"interrupted; `restorekit watch {run_id}` carries on")
@@ -238,6 +249,8 @@ def _exit_code(state: State, failed: int | None) -> int:
         return failed
     if state == State.AWAITING_APPROVAL:
         return ApprovalNeeded.exit_code
+    if state == State.WAITING:
+        return Temporary.exit_code
     return ENDINGS.get(state, 0)
 
 

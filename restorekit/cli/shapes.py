@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from restorekit.model.database import KnownDatabase
 from restorekit.model.point import RecoveryPoint
+from restorekit.model.waiting import Waiting
 
 if TYPE_CHECKING:
     from restorekit.bootstrap.desk import Story
@@ -20,7 +21,9 @@ def story(told: "Story") -> dict[str, Any]:
         "state": str(run.state),
         "level": run.level,
         "equal_to": told.verdict.equal_to if told.verdict else None,
-        "point": run.request.point_id,
+        "point": told.plan.point.id if told.plan else run.request.point_id,
+        "fallen": list(told.plan.fallen) if told.plan else [],
+        "waiting": waiting(told.waiting) if told.waiting else None,
         "error": run.failure.model_dump(mode="json") if run.failure else None,
         "progress": run.progress.model_dump(mode="json") if run.progress else None,
         "steps": [s.model_dump(mode="json") for s in told.steps],
@@ -31,6 +34,22 @@ def story(told: "Story") -> dict[str, Any]:
         "undo_until": receipt.undo_until.isoformat() if receipt else None,
         "blocked_s": receipt.exchanged.blocked_s if receipt else None,
         "slipped": [s.model_dump(mode="json") for s in receipt.exchanged.slipped] if receipt else [],
+    }
+
+
+def waiting(what: Waiting) -> dict[str, Any]:
+    """What a restore waits for: `for` is a state of its medium, `notice` what a person has to do."""
+    stands = what.readiness
+    ready = what.late_at or stands.ready_at
+    return {
+        "for": stands.state,
+        "why": stands.why,
+        "words": what.words,
+        "notice": stands.notice or None,
+        "place": what.place,
+        "volumes": sorted({p.volume for p in stands.pieces}),
+        "since": what.since.isoformat(),
+        "ready_at": ready.isoformat() if ready else None,
     }
 
 

@@ -3,10 +3,12 @@
 from restorekit.cli import words
 from restorekit.cli.out import Out
 from restorekit.model.difference import Difference, TableDifference
+from restorekit.model.locale import Locale
 from restorekit.model.plan import Plan
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.receipt import Receipt
 from restorekit.model.verdict import Verdict
+from restorekit.model.waiting import Warming
 
 _MOST_SAMPLES = 8
 _WAYS = {"recommended": "proposal", "least_loss": "least loss", "fastest": "fastest"}
@@ -28,6 +30,7 @@ def plan(out: Out, value: Plan, zone: str) -> None:
             out.pair("", f"--point {option.point_id}", style="dim")
     if value.damage:
         out.pair("DAMAGE", value.damage, style="red")
+    warming(out, value.warming, value.request.locale)
     low, high = words.span(value.estimate.low_s), words.span(value.estimate.high_s)
     out.pair("takes", f"{low} to {high} until the difference is shown ({value.estimate.basis})")
     for caution in value.cautions:
@@ -42,6 +45,18 @@ def plan(out: Out, value: Plan, zone: str) -> None:
         out.pair("refused", f"{choice.point.id}: {choice.reason}", style="dim")
     if len(value.refused) > 5:
         out.pair("", f"and {len(value.refused) - 5} more; `restorekit points` lists them all", style="dim")
+
+
+def warming(out: Out, value: Warming | None, locale: Locale) -> None:
+    """What has to happen before the backup can be read, if anything; what it costs, if somebody has to choose."""
+    if value is None:
+        return
+    out.pair("first", value.words[locale])
+    if value.notice:
+        out.pair("DO", value.notice, style="yellow")
+    for way in value.ways:
+        mark = "chosen" if way.name == value.way else "--thaw"
+        out.pair(mark, way.said)
 
 
 def data_of(point: RecoveryPoint, zone: str) -> str:

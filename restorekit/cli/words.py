@@ -81,6 +81,7 @@ def short_level(number: int | None) -> str:
 
 _STATES = {
     "requested": "queued",
+    "warming": "being fetched",
     "awaiting_approval": "waits for approval",
     "compared": "difference shown",
     "cancelling": "being cancelled",

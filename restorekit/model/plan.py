@@ -8,6 +8,7 @@ from restorekit.model.locale import Locale
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.request import Request
 from restorekit.model.value import Moment, Value
+from restorekit.model.waiting import Warming
 
 
 class Policy(Value):
@@ -58,7 +59,11 @@ class Estimate(Value):
 
 
 class Plan(Value):
-    """What will run. `scope` are the wanted tables (None: all); the closure over foreign keys comes with the diff."""
+    """What will run. `scope` are the wanted tables (None: all); the closure over foreign keys comes with the diff.
+
+    `spare` are the next best choices, taken in order if the point cannot be read; then `fallen` says why, one
+    sentence for each, and nobody's earlier consent holds any more. A point named by somebody has no spare.
+    """
 
     request: Request
     point: RecoveryPoint
@@ -76,6 +81,9 @@ class Plan(Value):
     live_exists: bool = True
     estimate: Estimate
     planned_at: Moment
+    warming: Warming | None = None
+    spare: tuple[Choice, ...] = ()
+    fallen: tuple[str, ...] = ()
 
 
 class Approval(Value):

@@ -38,6 +38,14 @@ class Way(Value):
     currency: str = "USD"
     words: str = ""
 
+    @property
+    def said(self) -> str:
+        """`standard: 3 to 5 h, about 0.05 USD (an estimate)`."""
+        size, unit = (3600, "h") if self.high_s >= 3600 else (60, "min")
+        cost = "" if self.cost is None else f", about {self.cost:.2f} {self.currency}"
+        more = f" ({self.words})" if self.words else ""
+        return f"{self.name}: {self.low_s / size:g} to {self.high_s / size:g} {unit}{cost}{more}"
+
 
 class Readiness(Value):
     """Whether the bytes of a point can be delivered now, and if not, what they wait for.

@@ -42,7 +42,7 @@ class Request(Value):
 
     `tolerance_s`: how much loss somebody said not to mind; only that much may a proven point be older than another.
     `said_at`: when the words were said, if not now; what happened later is not looked at. `locale`: the language of
-    reasons and options.
+    reasons and options. `way`: how a frozen point is to be thawed, one of those its source offers.
     """
 
     database: DatabaseId
@@ -56,3 +56,4 @@ class Request(Value):
     until: Until = "swapped"
     requested_by: str
     reason: str = ""
+    way: str = ""

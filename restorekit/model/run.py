@@ -7,9 +7,14 @@ from restorekit.model.value import Moment, Value
 
 
 class State(StrEnum):
-    """Product states. Those in ACTIVE hold the database: one active restore per database."""
+    """Product states. Those in ACTIVE hold the database: one active restore per database.
+
+    `waiting`: for a drive, a thaw or a person; `warming`: a tape is being read for it, a thaw asked for.
+    """
 
     REQUESTED = "requested"
+    WAITING = "waiting"
+    WARMING = "warming"
     STAGING = "staging"
     VERIFYING = "verifying"
     COMPARING = "comparing"
@@ -31,6 +36,8 @@ class State(StrEnum):
 ACTIVE = frozenset(
     {
         State.REQUESTED,
+        State.WAITING,
+        State.WARMING,
         State.STAGING,
         State.VERIFYING,
         State.COMPARING,

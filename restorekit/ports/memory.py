@@ -130,6 +130,10 @@ class Catalog(Protocol):
         """
         ...
 
+    def resume(self, run_id: str, state: State, in_tx: Callable[[Any], None]) -> bool:
+        """Move a waiting run on to `state`; `in_tx` queues its work. False, and nothing done, if it waits no more."""
+        ...
+
     def ask_undo(self, run_id: str, act: Act, in_tx: Callable[[Any], None]) -> None:
         """Move swapped to undoing. Raises UndoImpossible in any other state, RestoreActive for a second run."""
         ...

@@ -1,17 +1,22 @@
 """Request and chosen point become the plan: the value that says exactly what will run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from restorekit.choosing import Outlook, options
+from restorekit.choosing import Outlook, options, standing
+from restorekit.errors import UsageError
 from restorekit.model.plan import Choice, Estimate, Plan, Policy
 from restorekit.model.point import RecoveryPoint
+from restorekit.model.readiness import Readiness, Way
 from restorekit.model.request import Request
+from restorekit.model.waiting import Warming
+from restorekit.tapeplan import estimate, words
 
 # Bytes per second of dump text from source to loaded staging, used until drills have measured this house.
 _GUESSED_RATE = (8e6, 40e6)
 _FIXED_S = 3.0
+MOST_SPARE = 3
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,22 @@ class Live:
 
 @dataclass(frozen=True)
 class Reasoning:
-    """What was worked out before choosing, and by what the choices were judged."""
+    """What was worked out before choosing, and by what the choices were judged.
+
+    `stands`: point id to what its medium says, for points that somebody asked about.
+    """
 
     look: Outlook
     reasons: tuple[str, ...] = ()
+    stands: Mapping[str, Readiness] = field(default_factory=dict)
 
 
 def plan(request: Request, choices: Sequence[Choice], policy: Policy, live: Live, why: Reasoning) -> Plan:
     """The plan for the first choice. `choices` come from pick: accepted ones first."""
     chosen, now = choices[0], why.look.now
+    warming = warming_of(why.stands.get(chosen.point.id), request.way)
+    estimates = {c.point.id: _estimate(c.point, why.stands.get(c.point.id), request.way) for c in choices}
+    named = request.point_id is not None
     return Plan(
         request=request.model_copy(update={"point_id": chosen.point.id}),
         point=chosen.point,
@@ -42,16 +54,50 @@ def plan(request: Request, choices: Sequence[Choice], policy: Policy, live: Live
         policy=policy,
         reasons=(*why.reasons, chosen.reason),
         refused=tuple(c for c in choices[1:] if not c.accepted),
-        options=options(choices, why.look, lambda choice: _usual(_estimate(choice.point))),
+        options=options(choices, why.look, lambda choice: _usual(estimates[choice.point.id])),
         loss=chosen.loss,
         damage=chosen.damage,
         cautions=tuple(_cautions(request, chosen.point, live, now)),
         live_settings=live.settings,
         live_size_bytes=live.size_bytes,
         live_exists=live.exists,
-        estimate=_estimate(chosen.point),
+        estimate=estimates[chosen.point.id],
         planned_at=now,
+        warming=warming,
+        spare=() if named else tuple(c for c in choices[1:] if c.accepted and not c.damage)[:MOST_SPARE],
     )
+
+
+def warming_of(stands: Readiness | None, way: str) -> Warming | None:
+    """What has to happen before the bytes are here; None if they are. `way` is the name of the chosen one.
+
+    Raises UsageError for a way that is not offered.
+    """
+    if stands is None or stands.state == "ready":
+        return None
+    offered = {w.name: w for w in stands.ways}
+    if way and offered and way not in offered:
+        raise UsageError(f"there is no way {way!r} to thaw it; offered: {', '.join(offered)}", hint="See --thaw.")
+    low, high = _until_warm(stands, offered.get(way))
+    return Warming(
+        words=standing(stands),
+        ways=stands.ways,
+        way=way if offered else "",
+        notice=stands.notice,
+        low_s=low,
+        high_s=high,
+    )
+
+
+def _until_warm(stands: Readiness, chosen: Way | None) -> tuple[float, float]:
+    """Seconds, from and to; of several ways that nobody chose from, all."""
+    if stands.state == "on_tape":
+        alone = estimate(stands.pieces)
+        return alone, alone * words.LATE
+    ways = [chosen] if chosen else list(stands.ways)
+    if not ways:
+        return 0, 0
+    return min(w.low_s for w in ways), max(w.high_s for w in ways)
 
 
 def _cautions(request: Request, point: RecoveryPoint, live: Live, now: datetime) -> list[str]:
@@ -77,7 +123,22 @@ def _cautions(request: Request, point: RecoveryPoint, live: Live, now: datetime)
     return said
 
 
-def _estimate(point: RecoveryPoint) -> Estimate:
+def _estimate(point: RecoveryPoint, stands: Readiness | None, way: str) -> Estimate:
+    """Until it is staged: bringing the bytes here, then loading them."""
+    loading = _loading(point)
+    warming = warming_of(stands, way)
+    if warming is None:
+        return loading
+    return loading.model_copy(
+        update={
+            "low_s": round(loading.low_s + warming.low_s, 1),
+            "high_s": round(loading.high_s + warming.high_s, 1),
+            "basis": f"{warming.words['en']}; then {loading.basis}",
+        }
+    )
+
+
+def _loading(point: RecoveryPoint) -> Estimate:
     if point.size_bytes is None:
         return Estimate(stage_bytes=None, low_s=_FIXED_S, high_s=3600, basis="size of the backup unknown")
     slow, fast = _GUESSED_RATE

@@ -1,7 +1,7 @@
 """The step bodies of a restore. Each may run again after a crash; each stores its values before it returns."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from restorekit import crashpoint
 from restorekit.errors import (
@@ -33,18 +33,20 @@ from restorekit.steps import verify as verifying
 from restorekit.workflow.house import House, as_failure
 from restorekit.workflow.work import Unsettled
 
-_PREPARING = frozenset({State.REQUESTED, State.STAGING, State.VERIFYING, State.COMPARING})
+_PREPARING = frozenset({State.REQUESTED, State.WARMING, State.STAGING, State.VERIFYING, State.COMPARING})
 
 
 class Bodies:
     """Step bodies bound to a house."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, house: House, cool: Callable[[str], None]) -> None:
+        """`cool(run_id)`: nobody needs the bytes of its backup any more."""
+        self._house, self._cool = house, cool
 
     def begin(self, run_id: str) -> str:
-        """Tell until where the request wants to go."""
-        return self._house.need(run_id, Plan).request.until
+        """Tell until where the request wants to go, and how many points have given way to the plan's."""
+        plan = self._house.need(run_id, Plan)
+        return f"{plan.request.until} {len(plan.fallen)}"
 
     def stage(self, run_id: str) -> None:
         """Plan → Staged."""
@@ -102,6 +104,7 @@ class Bodies:
             return  # it rested before, that was not recorded, and somebody may have decided by now
         plan, staged = house.need(run_id, Plan), house.need(run_id, Staged)
         house.engine(plan.target.engine).cool(staged.sandbox)
+        self._cool(run_id)
         house.catalog.advance(run_id, state)
 
     def agreed(self, run_id: str) -> str:
@@ -287,6 +290,7 @@ class Bodies:
         house = self._house
         plan = house.need(run_id, Plan)
         engine = house.engine(plan.target.engine)
+        self._cool(run_id)
         # Without a recorded sandbox its creation may still have begun: find it again by its id, then discard it.
         # What cannot be created now, the disk being full, has left nothing.
         with contextlib.suppress(DiskFull, EngineUnavailable):

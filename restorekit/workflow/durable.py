@@ -43,7 +43,7 @@ from restorekit.workflow.locks import (
 from restorekit.workflow.signals import terminable
 from restorekit.workflow.work import Recipe, Step, Unsettled, Work
 
-EPOCH = "1"
+EPOCH = "2"
 """Version of the recipes. Raise it by hand when their steps change: a run begun under another epoch is told as failed.
 
 Not left to DBOS's application versions: there, work of an older version waits for ever, and so does new work for a
@@ -177,9 +177,13 @@ class Worker:
         DBOS.launch()
 
     def drain(
-        self, until: Callable[[], bool] | None = None, *, stay: bool = False, watch: tuple[str, ...] = ()
+        self,
+        until: Callable[[], bool] | None = None,
+        *,
+        stay: Callable[[], bool] = lambda: False,
+        watch: tuple[str, ...] = (),
     ) -> None:
-        """Work until nothing is queued or running for this host, or `until` says so; `stay` waits for further work.
+        """Work until nothing is queued or running for this host, or `until` says so; `stay()`: waits for more work.
 
         `watch` names hosts whose work is taken over when their worker is dead (PostgreSQL only).
         SIGINT and SIGTERM kill the children of running steps, give the seat up and raise KeyboardInterrupt; the work
@@ -189,16 +193,16 @@ class Worker:
         """
         try:
             with terminable():
-                while not (until and until()) and self._look(watch, stay=stay):
+                while not (until and until()) and self._look(watch, stay):
                     with self._changed:
                         self._changed.wait(_POLL_S)
         except BaseException:
             self.stop()
             raise
-        if self._left and not stay:
+        if self._left and not stay():
             raise next(iter(self._left.values()))
 
-    def _look(self, watch: tuple[str, ...], *, stay: bool) -> bool:
+    def _look(self, watch: tuple[str, ...], stay: Callable[[], bool]) -> bool:
         """One round of looking after the work; False when there is no more of it."""
         with self._looking:
             if self._work.stopping.is_set():
@@ -206,7 +210,7 @@ class Worker:
             if time.monotonic() >= self._check_at:
                 self._check(watch)
                 self._check_at = time.monotonic() + _CHECK_S
-            if stay or not self._idle():
+            if not self._idle() or stay():
                 return True
             self._give_up()
             return False
@@ -220,6 +224,7 @@ class Worker:
         self._give_up()
         for host in watch:
             self.take_over(host)
+        self._work.wake(lambda: {w.split(":")[1] for w in self._unfinished(self._host)})
 
     def _idle(self) -> bool:
         with self._changed:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from restorekit.errors import Cancelled, RestorekitError
+from restorekit.model.notice import Notice
 from restorekit.model.request import Act
 from restorekit.model.run import Failure, Progress
 from restorekit.model.value import Value
@@ -32,6 +33,7 @@ class House:
     clock: Clock
     signer: Signer
     host: str
+    notify: Callable[[Notice], None] = lambda _: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def watch(self, run_id: str) -> Watch:

@@ -6,11 +6,13 @@ The last thing a recipe does is the move to the state in which the run rests or 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from restorekit.errors import RestorekitError
 from restorekit.model.run import State
 from restorekit.workflow.bodies import Bodies
 from restorekit.workflow.house import House
+from restorekit.workflow.warming import UNREADABLE, Warmth
 from restorekit.workflow.work import Recipe, Step
 
 
@@ -52,14 +54,16 @@ class _Kitchen:
     """Recipes bound to a house."""
 
     def __init__(self, house: House) -> None:
-        self._do = Bodies(house)
+        self._warmth = Warmth(house)
+        self._do = Bodies(house, self._warmth.cool)
 
     def prepare(self, run_id: str, step: Step) -> None:
-        """Stage, verify, compare; ends waiting for approval, or where the request said until."""
+        """Warm, stage, verify, compare; ends waiting for approval, or where the request said until."""
         do = self._do
         try:
-            until = step("begin", lambda: do.begin(run_id))
-            step("stage", lambda: do.stage(run_id))
+            until, fallen = str(step("begin", lambda: do.begin(run_id))).split()
+            if self._stage(run_id, step, int(fallen)) == "waiting":
+                return
             if until == "staged":
                 step("end", lambda: do.rest(run_id, State.STAGED))
                 return
@@ -72,6 +76,22 @@ class _Kitchen:
         except RestorekitError as error:
             failed = error
             step("fail", lambda: do.fail(run_id, failed))
+
+    def _stage(self, run_id: str, step: Step, fallen: int) -> str | None:
+        """Warm and stage; a point that cannot be read gives way to the next best one, until there is none.
+
+        `fallen` points have given way before.
+        """
+        warmth = self._warmth
+        while True:
+            try:
+                if step("warm", partial(warmth.warm, run_id)) == "waiting":
+                    return "waiting"
+                return step("stage", partial(self._do.stage, run_id))
+            except UNREADABLE as error:
+                if step("fall back", partial(warmth.fall_back, run_id, fallen, error)) != "another":
+                    raise
+                fallen += 1
 
     def apply(self, run_id: str, step: Step) -> None:
         """Promote and swap what was approved; ends swapped, or back at waiting for approval with the reason."""

@@ -25,7 +25,9 @@ class Work:
     """What a worker can do: recipes by kind.
 
     `failed` is told the run and why when a recipe raised; it must bear being told twice. `first` is called by each new
-    worker before any recipe runs. `stopping` is set while the worker stops: long bodies should look at it (through
+    worker before any recipe runs; `wake` about every second: it orders again what has waited long enough, given
+    what tells the ids of runs that have an unfinished order.
+    `stopping` is set while the worker stops: long bodies should look at it (through
     their Watch) and raise anything; nothing of it is recorded. `attempts` bounds how often the process may die under a
     run (whoever's fault) before that is given up as failed.
     """
@@ -33,6 +35,7 @@ class Work:
     recipes: Mapping[str, Recipe]
     failed: Callable[[str, Failure], None]
     first: Callable[[], None] = lambda: None
+    wake: Callable[[Callable[[], set[str]]], None] = lambda _: None
     attempts: int = 100
     stopping: threading.Event = field(default_factory=threading.Event)
 

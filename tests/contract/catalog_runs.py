@@ -354,6 +354,28 @@ class Parts:
         ]
         assert steps[1].ended_at - steps[1].began_at == clock.second
 
+    def test_a_waiting_run_goes_on_once_and_only_with_its_order(self, store, run_id):
+        store.advance(run_id, State.WAITING)
+        with pytest.raises(Bang):
+            store.resume(run_id, State.WARMING, explode)
+        assert store.run(run_id).state == State.WAITING
+        assert store.resume(run_id, State.WARMING, nothing)
+        assert store.run(run_id).state == State.WARMING
+        assert not store.resume(run_id, State.WARMING, explode), "it waits no more: a second order would run it twice"
+
+    def test_a_waiting_run_is_cancelled_at_once_and_does_not_go_on(self, store, run_id):
+        store.advance(run_id, State.WAITING)
+        seen = []
+        store.ask_cancel(run_id, act("cancel"), seen.append)
+        assert store.run(run_id).state == State.CANCELLING
+        assert seen
+        assert not store.resume(run_id, State.REQUESTED, explode)
+
+    def test_a_cancel_wish_is_not_lost_by_beginning_to_wait(self, store, run_id):
+        store.ask_cancel(run_id, act("cancel"), nothing)
+        with pytest.raises(Cancelled):
+            store.advance(run_id, State.WAITING)
+
     def test_progress_is_one_row(self, store, run_id):
         for done in (1, 2):
             store.note_progress(run_id, Progress(phase="stage", done=done, total=None, at=NOON))

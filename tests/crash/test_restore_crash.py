@@ -15,7 +15,7 @@ from crash.story import Story
 from restorekit.engines.mariadb.exchange import CRASH_POINTS as MARIADB_POINTS
 from restorekit.engines.sqlite import CRASH_POINTS as SQLITE_POINTS
 
-STEPS = ("begin", "stage", "verify", "diff", "end", "agreed", "clear", "promote", "swap", "tidy", "receipt")
+STEPS = ("begin", "warm", "stage", "verify", "diff", "end", "agreed", "clear", "promote", "swap", "tidy", "receipt")
 KEPT = (
     "stage.kept",
     "verify.kept",

@@ -70,7 +70,7 @@ def test_restore_swap_undo(house: Installation, tmp_path: Path) -> None:
     undone = house.ok("undo", told["id"], "--json").json
     assert undone["state"] == "undone"
     steps = [(s["step"], s["outcome"]) for s in undone["steps"]]
-    assert steps[:4] == [(name, "done") for name in ("begin", "stage", "verify", "diff")]
+    assert steps[:4] == [(name, "done") for name in ("begin", "warm", "stage", "verify")]
     assert ("swap", "done") in steps
     assert everything(house) == damaged
     house.ok("audit", "verify")

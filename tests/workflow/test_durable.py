@@ -195,7 +195,7 @@ def test_half_done_work_of_another_epoch_is_told_as_failed(lab: Lab, monkeypatch
     assert started.wait(20)
     worker.stop()
     lab.order("prepare", "r2")  # not begun: any epoch may do it
-    monkeypatch.setattr(durable, "EPOCH", "2")
+    monkeypatch.setattr(durable, "EPOCH", "another")
     heard = Heard()
     lab.carry_out(only(nothing, heard))
     assert [(run_id, failure.code) for run_id, failure in heard.failures] == [("r1", "unexpected")]

@@ -149,7 +149,7 @@ def run(errand: Errand) -> None:
     try:
         if errand.watch:
             with start() as worker:  # type: ignore[union-attr]
-                worker.drain(lambda: toys.ended(errand.run_id), stay=True, watch=(errand.watch,))
+                worker.drain(lambda: toys.ended(errand.run_id), stay=lambda: True, watch=(errand.watch,))
         else:
             follow(start, toys, errand.run_id)
     except KeyboardInterrupt:

@@ -1,0 +1,175 @@
+"""Looks after runs that wait: asks their medium again in time, and gives the drives of tape libraries by one plan.
+
+Called by the worker about every second. Only the worker of a host wakes what that host has put to wait, and only what
+has no unfinished order, so that nothing is carried out twice at once.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from restorekit.errors import RestorekitError
+from restorekit.model.plan import Plan
+from restorekit.model.readiness import Library
+from restorekit.model.run import Progress, Run, State
+from restorekit.model.tapeplan import Drive, TapePlan, TapeWish
+from restorekit.model.waiting import Waiting
+from restorekit.tapeplan import estimate, planned, words
+from restorekit.workflow.house import House
+
+_LOG = logging.getLogger(__name__)
+_MOST = 10_000
+_FRESH = timedelta(seconds=20)
+_LEAST_LEFT_S = 1.0
+
+
+class _Case(NamedTuple):
+    """A run that waits or is being warmed, and what for."""
+
+    run: Run
+    plan: Plan
+    waiting: Waiting
+
+    @property
+    def library(self) -> Library | None:
+        return self.waiting.readiness.library if self.waiting.readiness.state == "on_tape" else None
+
+
+class Waker:
+    """`order` queues the recipe `prepare` of a run inside a transaction."""
+
+    def __init__(self, house: House, order: Callable[[Any, str], None]) -> None:
+        self._house, self._order = house, order
+        self._planned: dict[str, tuple[datetime, frozenset[str]]] = {}
+
+    def __call__(self, ordered: Callable[[], set[str]]) -> None:
+        """One round; `ordered` gives the runs with an unfinished order. Raises nothing: what waits can wait longer."""
+        try:
+            self._look(ordered)
+        except RestorekitError as error:
+            _LOG.warning("what waits could not be looked after: %s", error.message)
+
+    def _look(self, ordered: Callable[[], set[str]]) -> None:
+        active = self._house.catalog.runs(active=True, limit=_MOST)
+        runs = [r for r in active if r.state in (State.WAITING, State.WARMING)]
+        if not any(r.state == State.WAITING for r in runs):
+            return
+        cases = [case for run in runs if (case := self._case(run)) is not None]
+        busy = ordered()
+        now = self._house.clock.now()
+        mine = [c for c in cases if c.run.state == State.WAITING and c.run.id not in busy and self._own(c)]
+        for case in mine:
+            if case.library is None and case.waiting.again_at <= now:
+                self._ask(case, now)
+        libraries = {c.library.name: c.library for c in mine if c.library is not None}
+        for name in libraries:
+            at_work = [c for c in cases if c.run.state == State.WARMING and c.library and c.library.name == name]
+            self._queue(name, [c for c in mine if c.library and c.library.name == name], at_work)
+
+    def _ask(self, case: _Case, now: datetime) -> None:
+        """Ask the medium of a thaw or a missing tape again; only what has changed is worth an order."""
+        stands = self._house.source(case.plan.point.source).readiness([case.plan.point])[0]
+        before = case.waiting.readiness
+        if (stands.state, stands.notice) != (before.state, before.notice) or stands.state == "cold":
+            self._resume(case, State.REQUESTED)
+            return
+        again_at = now + timedelta(seconds=stands.again_s)
+        waiting = case.waiting.model_copy(update={"readiness": stands, "again_at": again_at})
+        self._house.catalog.keep(case.run.id, waiting)
+
+    def _own(self, case: _Case) -> bool:
+        return case.waiting.host == self._house.host
+
+    def _case(self, run: Run) -> _Case | None:
+        plan, waiting = self._house.catalog.kept(run.id, Plan), self._house.catalog.kept(run.id, Waiting)
+        return _Case(run, plan, waiting) if plan is not None and waiting is not None else None
+
+    def _queue(self, library: str, queued: Sequence[_Case], at_work: Sequence[_Case]) -> None:
+        """Plan again when something came or went, or the library was not asked for a while."""
+        now = self._house.clock.now()
+        here = frozenset(c.run.id for c in (*queued, *at_work))
+        planned_at, then = self._planned.get(library, (None, frozenset()))
+        if planned_at is not None and here == then and now - planned_at < _FRESH:
+            return
+        asked = self._asked_again(queued)
+        if not asked:
+            return
+        drives = _drives(asked[0].library, at_work, now)
+        wishes = [_wish(c) for c in asked]
+        turns = planned(wishes, drives, now)
+        started: set[str] = set()
+        for turn in turns.turns:
+            if turn.starts_s <= 0 and drives[turn.drive].free_in_s <= 0:
+                started |= self._start([c for c in asked if c.run.id in turn.ids], now)
+        self._tell([c for c in asked if c.run.id not in started], turns, now)
+        self._planned[library] = (now, here if not started else frozenset())
+
+    def _asked_again(self, queued: Sequence[_Case]) -> list[_Case]:
+        """Those that still need a drive; tapes may have been taken out or put in, and a job may have read along."""
+        still = []
+        for name in {c.plan.point.source for c in queued}:
+            cases = [c for c in queued if c.plan.point.source == name]
+            answers = self._house.source(name).readiness([c.plan.point for c in cases])
+            for case, stands in zip(cases, answers, strict=True):
+                fresh = case._replace(waiting=case.waiting.model_copy(update={"readiness": stands}))
+                if fresh.library is None:
+                    self._resume(case, State.REQUESTED)
+                else:
+                    still.append(fresh)
+        return still
+
+    def _start(self, group: Sequence[_Case], now: datetime) -> set[str]:
+        """The first of a turn gets the drive, and reads what the others wait for along with its own."""
+        leader, others = group[0], group[1:]
+        if leader.waiting.again_at > now:
+            return set()  # the director was full a moment ago
+        along = tuple(c.plan.point for c in others)
+        self._house.catalog.keep(leader.run.id, leader.waiting.model_copy(update={"along": along, "place": None}))
+        self._resume(leader, State.WARMING)
+        return {leader.run.id}
+
+    def _resume(self, case: _Case, state: State) -> None:
+        run_id = case.run.id
+        self._house.catalog.resume(run_id, state, lambda connection: self._order(connection, run_id))
+
+    def _tell(self, cases: Sequence[_Case], plan: TapePlan, now: datetime) -> None:
+        """Place and time for those who look; written only where something changed."""
+        for case in cases:
+            turn = plan.turn(case.run.id)
+            said = words.queued(plan, case.run.id)
+            told = case.waiting.model_copy(
+                update={
+                    "place": plan.place(case.run.id),
+                    "words": said,
+                    "early_at": now + timedelta(seconds=turn.ends_s) if turn else None,
+                    "late_at": now + timedelta(seconds=turn.ends_s * words.LATE) if turn else None,
+                }
+            )
+            if told != self._house.catalog.kept(case.run.id, Waiting):
+                self._house.catalog.keep(case.run.id, told)
+                text = said[case.run.request.locale]
+                self._house.catalog.note_progress(
+                    case.run.id, Progress(phase=text, done=0, total=None, unit="", at=now)
+                )
+
+
+def _wish(case: _Case) -> TapeWish:
+    priority: Any = "drill" if case.run.kind == "drill" else "customer"
+    pieces = case.waiting.readiness.pieces
+    return TapeWish(id=case.run.id, pieces=pieces, arrived_at=case.run.created_at, priority=priority)
+
+
+def _drives(library: Library | None, at_work: Sequence[_Case], now: datetime) -> list[Drive]:
+    """What is in each drive, and when the job that has it should be done: by what it reads, else any drive."""
+    drives = [Drive(volume=volume) for volume in (library.drives if library else ())]
+    for case in at_work:
+        pieces = case.waiting.readiness.pieces
+        volumes = tuple(dict.fromkeys(p.volume for p in pieces))
+        left = estimate(pieces) - (now - case.run.changed_at).total_seconds()
+        idle = [n for n, drive in enumerate(drives) if not drive.free_in_s]
+        number = next((n for n in idle if drives[n].volume in volumes), next(iter(idle), None))
+        if number is not None:
+            update = {"free_in_s": max(left, _LEAST_LEFT_S), "coming": volumes}
+            drives[number] = drives[number].model_copy(update=update)
+    return drives
