@@ -7,6 +7,8 @@ also those that were overwritten or deleted.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from restorekit import ports
 from restorekit.errors import PointExpired, RestorekitError
@@ -16,16 +18,20 @@ from restorekit.formats.naming import Rules
 from restorekit.model.exchange import Finding
 from restorekit.model.home import Home
 from restorekit.model.point import RecoveryPoint, Scan
+from restorekit.model.readiness import Readiness
 from restorekit.sources.s3.beside import paired
 from restorekit.sources.s3.bucket import Bucket
+from restorekit.sources.s3.cold import Freezer
 from restorekit.sources.s3.deliver import opened
-from restorekit.sources.s3.listing import Entry, entries, keeps_versions
+from restorekit.sources.s3.listing import entries, keeps_versions
 from restorekit.sources.s3.objects import small
+from restorekit.sources.s3.reports import Reports
 from restorekit.sources.s3.scan import Scanner
 from restorekit.sources.s3.settings import S3Settings
+from restorekit.sources.s3.survey import Survey
 
 
-class S3(ports.AtHand):
+class S3:
     """A bucket as a source."""
 
     Settings = S3Settings
@@ -36,7 +42,10 @@ class S3(ports.AtHand):
         self._settings = settings
         self._bucket = Bucket(settings, home.base)
         self._rules = Rules(settings, home.timezone, name, anchored=True)
-        self._shelf = Shelf(home.cache / "sources" / name / "index")
+        cache = home.cache / "sources" / name
+        self._shelf = Shelf(cache / "index")
+        self._freezer = Freezer(self._bucket, settings.thaw, cache / "thaw")
+        self._reports = self._about(settings, home, cache / "inventory")
 
     def check(self) -> list[Finding]:
         """One finding: the bucket can be listed, whether it keeps versions, how many objects fit a layout."""
@@ -53,8 +62,26 @@ class S3(ports.AtHand):
         return [Finding(severity="warn", code="s3", text=text, hint=f"Compare sources.{self.name}.layout and prefix.")]
 
     def scan(self, known: Sequence[RecoveryPoint]) -> Scan:
-        """See `ports.Source.scan`. One listing; of new objects only dumps of many databases are read."""
-        return Scanner(self.name, self._bucket, self._rules, self._shelf).scan(known, self._entries())
+        """See `ports.Source.scan`. One listing, or a report; of new objects only dumps of many databases are read."""
+        scanner = Scanner(self.name, self._bucket, self._rules, self._shelf)
+        versioned = self._versioned()
+        if self._reports is None:
+            return scanner.scan(known, entries(self._bucket, versioned=versioned))
+        survey = Survey(self._bucket, self._reports, self._claimed)
+        found = scanner.scan(known, survey.entries(known, versioned=versioned))
+        return found.model_copy(update={"problems": (*survey.problems, *found.problems)})
+
+    def readiness(self, points: Sequence[RecoveryPoint]) -> list[Readiness]:
+        """See `ports.Source.readiness`. What lies in an archive class is `cold` until it was thawed."""
+        return self._freezer.readiness(points)
+
+    def warm(self, points: Sequence[RecoveryPoint], way: str, watch: ports.Watch) -> list[Readiness]:
+        """See `ports.Source.warm`. A thaw that ends within `thaw.margin` is made longer."""
+        return self._freezer.warm(points, way, watch)
+
+    def cool(self, point: RecoveryPoint) -> None:
+        """See `ports.Source.cool`. The thawed copy goes by itself, on its day."""
+        self._freezer.cool(point)
 
     @contextmanager
     def deliver(self, point: RecoveryPoint, watch: ports.Watch) -> Iterator[ports.Delivery]:
@@ -75,8 +102,16 @@ class S3(ports.AtHand):
         told = self._settings.versions
         return keeps_versions(self._bucket) if told is None else told
 
-    def _entries(self) -> Iterator[Entry]:
-        return entries(self._bucket, versioned=self._versioned())
+    def _about(self, settings: S3Settings, home: Home, cache: Path) -> Reports | None:
+        told = settings.inventory
+        if told is None:
+            return None
+        there = settings.model_copy(update={"bucket": told.bucket, "prefix": told.prefix})
+        return Reports(self._bucket, Bucket(there, home.base), cache, timedelta(seconds=told.full_list))
+
+    def _claimed(self, key: str) -> datetime | None:
+        reading = self._rules.read(f"/{key.removeprefix(self._bucket.folder)}")
+        return reading.match.time if reading else None
 
 
 PROVIDER = S3

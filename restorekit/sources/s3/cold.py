@@ -24,6 +24,7 @@ from restorekit.model.value import Moment, Value
 from restorekit.ports import Watch
 from restorekit.sources.s3.bucket import Bucket
 from restorekit.sources.s3.explain import code_of
+from restorekit.sources.s3.objects import head, pinned
 from restorekit.sources.s3.tiers import Archive, ThawSettings, span, ways
 
 _RESTORE = re.compile(r'ongoing-request="(true|false)"(?:\s*,\s*expiry-date="([^"]+)")?')
@@ -92,8 +93,7 @@ class Freezer:
         self._note(point).unlink(missing_ok=True)
 
     def _look(self, point: RecoveryPoint) -> Frost:
-        with self._bucket.explained(point.locator["key"]):
-            return frost(self._bucket.client.head_object(**self._named(point), **_unchanged(point)))
+        return frost(head(self._bucket, point.locator))
 
     def _judged(self, point: RecoveryPoint, look: Frost) -> Readiness:
         if look.archive is None:
@@ -165,13 +165,14 @@ class Freezer:
 
     def _restore(self, point: RecoveryPoint, look: Frost, way: str) -> None:
         """Ask S3 for it. Being told that a thaw is under way already is as good as having asked."""
+        which = {k: v for k, v in pinned(point.locator).items() if k != "IfMatch"}
         request: dict[str, Any] = {"GlacierJobParameters": {"Tier": way.capitalize()}}
         if look.archive in _COPIED:  # what is tiered moves back for good, and S3 refuses a number of days for it
             request["Days"] = self._settings.days
         with self._bucket.explained(point.locator["key"]):
             try:
                 # From here on it costs money, and nobody can take it back.
-                self._bucket.client.restore_object(**self._named(point), RestoreRequest=request)
+                self._bucket.client.restore_object(Bucket=self._bucket.name, RestoreRequest=request, **which)
             except ClientError as error:
                 code = code_of(error)
                 if code == _NO_CAPACITY:
@@ -186,8 +187,8 @@ class Freezer:
         """Read its first byte: the header of a thaw that has just ended may still be there."""
         if look.size:
             with self._bucket.explained(point.locator["key"]):
-                pins = self._named(point) | _unchanged(point)
-                self._bucket.client.get_object(**pins, Range="bytes=0-0")["Body"].read()
+                which = pinned(point.locator)
+                self._bucket.client.get_object(Bucket=self._bucket.name, Range="bytes=0-0", **which)["Body"].read()
 
     def _extended(self, point: RecoveryPoint, until: datetime) -> Readiness:
         look = self._look(point)
@@ -197,10 +198,6 @@ class Freezer:
             return judged
         why = f"{judged.why}; it was {_shown(until)}, which is less than {_hours(self._settings.margin)} ahead"
         return judged.model_copy(update={"why": why})
-
-    def _named(self, point: RecoveryPoint) -> dict[str, str]:
-        named = {"Bucket": self._bucket.name, "Key": point.locator["key"]}
-        return named | ({"VersionId": point.locator["version"]} if point.locator.get("version") else {})
 
     def _asked(self, point: RecoveryPoint) -> Asked | None:
         try:
@@ -222,11 +219,6 @@ class Freezer:
 
 class _NoCapacity(Exception):
     """No expedited thaw to be had now; never leaves this file."""
-
-
-def _unchanged(point: RecoveryPoint) -> dict[str, str]:
-    """Without versions only the ETag tells whether a key still holds what was scanned."""
-    return {} if point.locator.get("version") else {"IfMatch": f'"{point.locator["etag"]}"'}
 
 
 def _where(point: RecoveryPoint) -> str:

@@ -3,6 +3,7 @@
 Times and prices are those Amazon publishes (prices: us-east-1); `thaw.prices` replaces what is different elsewhere.
 """
 
+import math
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -101,7 +102,8 @@ def _way(tier: Tier, terms: _Terms, archive: Archive, size: int, settings: ThawS
     high_s = terms.high_s
     if tier == "expedited":
         high_s += max(0, size - _EXPEDITED_BYTES) / _EXPEDITED_RATE
-    words = f"{span(terms.low_s, high_s)}, {_money(cost, settings.currency)} for {_amount(size)}, estimated"
+        high_s = 60.0 * math.ceil(high_s / 60)
+    words = f"an estimate by the price list, for {_amount(size)}"
     return Way(name=tier, low_s=terms.low_s, high_s=high_s, cost=cost, currency=settings.currency, words=words)
 
 
@@ -110,12 +112,6 @@ def span(low_s: float, high_s: float) -> str:
     unit, name = (_HOUR, "hours") if high_s >= 2 * _HOUR else (60.0, "minutes")
     low, high = low_s / unit, high_s / unit
     return f"{low:.0f} to {high:.0f} {name}" if low_s else f"up to {high:.0f} {name}"
-
-
-def _money(cost: float, currency: str) -> str:
-    if cost == 0:
-        return "free of charge"
-    return f"about {cost:.2f} {currency}" if cost >= 0.01 else f"less than 0.01 {currency}"
 
 
 def _amount(size: int) -> str:
