@@ -1,6 +1,7 @@
 """What the layouts of a source say about one of its files: whose backup it is, from when, in which format."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Self, TypedDict
 
@@ -8,11 +9,12 @@ from pydantic import BaseModel, ConfigDict
 
 from restorekit.formats.compression import compression_of
 from restorekit.formats.layout import Layout, Match, format_of
-from restorekit.model.point import Compression, Format, Quality
+from restorekit.model.point import Compression, Format, PointState, Quality, RecoveryPoint
 from restorekit.model.value import Moment, Value
 
 UNKNOWN = "?"
 """Stands for an engine or a database that nothing names; a point that carries it is never usable."""
+_CLASH = "this name comes from more than one host"
 
 
 class NamingSettings(BaseModel):
@@ -123,3 +125,24 @@ def claimed(match: Match, written_at: datetime) -> Moments | None:
         return None
     latest = written_at if match.earliest <= written_at < match.latest else match.latest
     return Moments(consistent_at=match.time, earliest=match.earliest, latest=latest, quality=Quality.CLAIMED)
+
+
+def clashes(points: Iterable[RecoveryPoint]) -> list[RecoveryPoint]:
+    """Points to change because two hosts back up one name and nothing but the default engine tells them apart.
+
+    The locator of such a point says `engine: default` and names the `host`. Nobody guesses which server such a backup
+    belongs to; when only one of the hosts is left, they are usable again.
+    """
+    hosts: dict[str, set[str]] = {}
+    mine = [p for p in points if p.locator.get("engine") == "default"]
+    for point in mine:
+        hosts.setdefault(str(point.database), set()).add(point.locator["host"])
+    changed = []
+    for point in mine:
+        names = sorted(hosts[str(point.database)])
+        if len(names) > 1 and point.state == PointState.USABLE:
+            why = f"{_CLASH} ({', '.join(names)}); map them to engines with hosts, or use {{engine}}"
+            changed.append(point.model_copy(update={"state": PointState.AMBIGUOUS, "why": why}))
+        elif len(names) == 1 and point.why.startswith(_CLASH):
+            changed.append(point.model_copy(update={"state": PointState.USABLE, "why": ""}))
+    return changed

@@ -1,6 +1,6 @@
 """One snapshot, looked into, becomes recovery points; files that fit no layout are counted."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,7 +14,6 @@ from restorekit.sources.restic.medium import Medium, Node, Record
 from restorekit.sources.restic.tool import Unwatched
 
 MANIFEST = ".manifest.json"
-_CLASH = "this name comes from more than one host"
 _TORN = "the dump of many databases ends inside a statement"
 _EMPTY = "the snapshot names this file and does not hold it: the dump was empty or could not be read"
 
@@ -164,23 +163,3 @@ def _suspicious(point: RecoveryPoint, why: str) -> RecoveryPoint:
     if point.state != PointState.USABLE:
         return point
     return point.model_copy(update={"state": PointState.SUSPICIOUS, "why": why})
-
-
-def clashes(points: Iterable[RecoveryPoint]) -> list[RecoveryPoint]:
-    """Points to change because two hosts back up one name and nothing but the default engine tells them apart.
-
-    Nobody guesses which server such a backup belongs to; when only one of the hosts is left, they are usable again.
-    """
-    hosts: dict[str, set[str]] = {}
-    mine = [p for p in points if p.locator.get("engine") == "default"]
-    for point in mine:
-        hosts.setdefault(str(point.database), set()).add(point.locator["host"])
-    changed = []
-    for point in mine:
-        names = sorted(hosts[str(point.database)])
-        if len(names) > 1 and point.state == PointState.USABLE:
-            why = f"{_CLASH} ({', '.join(names)}); map them to engines with hosts, or use {{engine}}"
-            changed.append(point.model_copy(update={"state": PointState.AMBIGUOUS, "why": why}))
-        elif len(names) == 1 and point.why.startswith(_CLASH):
-            changed.append(point.model_copy(update={"state": PointState.USABLE, "why": ""}))
-    return changed

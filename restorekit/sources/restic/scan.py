@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from restorekit.formats.naming import Rules
+from restorekit.formats.naming import Rules, clashes
 from restorekit.model.point import PointState, RecoveryPoint, Scan
 from restorekit.sources.restic.classify import excerpt
 from restorekit.sources.restic.medium import Medium, Record
-from restorekit.sources.restic.points import MANIFEST, Found, Maker, clashes
+from restorekit.sources.restic.points import MANIFEST, Found, Maker
 
 
 class Scanner:
