@@ -51,14 +51,14 @@ class Dialect:
 
     @property
     def files(self) -> str:
-        """Files (no directories, nothing deleted) of `:jobs` after FileId `:after`, `:most` of them."""
+        """Records of `:jobs` after FileId `:after`, `:most` of them. A directory has no name, what was deleted no index."""
         return f"""
             SELECT f.JobId AS jobid, f.FileId AS fileid, f.FileIndex AS file_index,
                    {self.text("p.Path")} AS path, {self.text(self.file_name)} AS filename,
                    f.LStat AS lstat, f.Md5 AS digest
             FROM File f
             JOIN Path p ON p.PathId = f.PathId {self.file_join}
-            WHERE f.JobId IN :jobs AND f.FileId > :after AND f.FileIndex > 0 AND {self.file_name} <> ''
+            WHERE f.JobId IN :jobs AND f.FileId > :after
             ORDER BY f.FileId LIMIT :most"""
 
     @property
