@@ -1,0 +1,36 @@
+"""Is a data directory whole within its snapshot? What lies outside of it was not frozen in the same moment."""
+
+import os
+from pathlib import Path
+
+from restorekit.errors import PointExpired, PointUnusable
+from restorekit.ports import Watch
+from restorekit.sources.btrfs.datadirs import is_placeholder
+
+_HINT = "Such a server cannot be brought back from snapshots of this subvolume alone. Live is untouched."
+
+
+def check_enclosed(datadir: Path, watch: Watch) -> None:
+    """Raises PointUnusable for a link that leads out of it and for a subvolume within it, PointExpired."""
+    if not datadir.is_dir():
+        raise PointExpired(f"{datadir} is no longer there; live is untouched", hint="Scan again.")
+    folders = [datadir]
+    while folders:
+        watch.check()
+        for entry in os.scandir(folders.pop()):
+            if entry.is_symlink():
+                _check_link(datadir, Path(entry.path))
+            elif entry.is_dir(follow_symlinks=False):
+                if is_placeholder(entry):
+                    text = f"{entry.path} is a subvolume of its own, and no snapshot of this one holds it"
+                    raise PointUnusable(text, hint=_HINT)
+                folders.append(Path(entry.path))
+
+
+def _check_link(datadir: Path, link: Path) -> None:
+    """An absolute link leads to live, wherever it seems to point to; a relative one must stay inside."""
+    target = link.readlink()
+    inside = Path(os.path.normpath(link.parent / target)).is_relative_to(datadir)
+    if target.is_absolute() or not inside:
+        text = f"{link.relative_to(datadir)} in the data directory is a link that leads out of it"
+        raise PointUnusable(text, hint=_HINT)
