@@ -51,7 +51,7 @@ class Dialect:
 
     @property
     def files(self) -> str:
-        """Records of `:jobs` after FileId `:after`, `:most` of them. A directory has no name, what was deleted no index."""
+        """Records of `:jobs` after FileId `:after`, `:most` of them. Directories have no name, deletions no index."""
         return f"""
             SELECT f.JobId AS jobid, f.FileId AS fileid, f.FileIndex AS file_index,
                    {self.text("p.Path")} AS path, {self.text(self.file_name)} AS filename,

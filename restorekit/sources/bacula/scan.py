@@ -34,10 +34,10 @@ class Scanner:
         self._chains: dict[int, Chain] = {}
         self._before: dict[str, list[RecoveryPoint]] = {}
 
-    def scan(self, known: Sequence[RecoveryPoint], wanted: "Wanted") -> Scan:
+    def scan(self, known: Sequence[RecoveryPoint], selection: "Selection") -> Scan:
         """See `ports.Source.scan`."""
         mine = {p.id: p for p in known if p.source == self._source}
-        jobs = [j for j in jobs_of(self._catalog.listing(), self._zone) if wanted.holds(j)]
+        jobs = [j for j in jobs_of(self._catalog.listing(), self._zone) if selection.holds(j)]
         alive = [p for p in mine.values() if p.state != PointState.EXPIRED]
         if alive and not jobs:
             raise SourceUnavailable(
@@ -155,7 +155,7 @@ class Scanner:
         return [p.model_copy(update={"state": PointState.EXPIRED, "why": why[p.id]}) for p in points]
 
 
-class Wanted(NamedTuple):
+class Selection(NamedTuple):
     """Which jobs are looked at; empty: all."""
 
     jobs: frozenset[str]
