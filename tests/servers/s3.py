@@ -147,7 +147,7 @@ class Proxy(ThreadingHTTPServer):
     """Passes requests on to a server, counts them, and spoils answers where it is told to.
 
     `cut` holds, for the reads to come, after how many bytes the connection breaks (None: it does not); the last one
-    stays for all others. With `lying` such an answer claims to be as short as it is.
+    stays for all others. With `lying` such an answer claims to be as short as it is. `flipping` changes one byte.
     """
 
     daemon_threads = True
@@ -160,6 +160,7 @@ class Proxy(ThreadingHTTPServer):
         self.cut: list[int | None] = []
         self.lying = False
         self.without_ranges = False
+        self.flipping = False
 
     @classmethod
     @contextlib.contextmanager
@@ -186,17 +187,19 @@ class _Passing(BaseHTTPRequestHandler):
         proxy = self.server
         assert isinstance(proxy, Proxy)
         proxy.asked.append(f"{self.command} {self.path}")
-        headers = {k: v for k, v in self.headers.items() if not (proxy.without_ranges and k.lower() == "range")}
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.upstream, timeout=60)) as upstream:
-            upstream.request(self.command, self.path, headers=headers)
+            upstream.request(self.command, self.path, headers=dict(self.headers))
             answer = upstream.getresponse()
             data = answer.read()
         reading = self.command == "GET" and "list-type" not in self.path and "?versions" not in self.path
         most = proxy.next_cut() if reading else None
+        if reading and proxy.flipping:
+            data = bytes([data[0] ^ 1]) + data[1:]
         sent = data if most is None else data[:most]
-        self.send_response_only(answer.status)
+        hidden = ["content-length", "transfer-encoding", "connection"] + ["content-range"] * proxy.without_ranges
+        self.send_response_only(200 if proxy.without_ranges else answer.status)
         for name, value in answer.getheaders():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+            if name.lower() not in hidden:
                 self.send_header(name, value)
         announced = str(len(sent if proxy.lying else data))
         self.send_header("Content-Length", answer.getheader("Content-Length") if self.command == "HEAD" else announced)

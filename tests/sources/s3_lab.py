@@ -37,7 +37,7 @@ class Dumps:
         self.medium.mkdir()
 
     def source(self, **settings: Any) -> Source:
-        return source_of(self.base, self.server.section(self.bucket, **{"layout": LAYOUT, **settings}))
+        return source_of(self.base, {**self.server.section(self.bucket), "layout": LAYOUT, **settings})
 
     def write(self, key: str, data: bytes, at: datetime = LONG_AGO) -> Path:
         return self.server.write(self.bucket, key, data, at)

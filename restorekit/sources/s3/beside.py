@@ -25,10 +25,15 @@ def paired(entries: Iterable[Entry]) -> Iterator[tuple[Entry, dict[str, str]]]:
         beside: dict[int, dict[str, str]] = {}
         for name, suffix in NAMES.items():
             for side in sorted(objects.get(key + suffix, ()), key=lambda e: e.modified):
-                beside.setdefault(_nearest(side, versions), {})[name] = side.version or ""
+                if (number := _nearest(side, versions)) is not None:
+                    beside.setdefault(number, {})[name] = side.version or ""
         for number, version in enumerate(versions):
             yield version, beside.get(number, {})
 
 
-def _nearest(side: Entry, versions: list[Entry]) -> int:
-    return min(range(len(versions)), key=lambda n: abs(versions[n].modified - side.modified))
+def _nearest(side: Entry, versions: list[Entry]) -> int | None:
+    """None where two are equally near: S3 counts in whole seconds, and the digest of another dump looks like damage."""
+    away = [abs(version.modified - side.modified) for version in versions]
+    nearest = min(away)
+    found = [number for number, distance in enumerate(away) if distance == nearest]
+    return found[0] if len({versions[number].etag for number in found}) == 1 else None

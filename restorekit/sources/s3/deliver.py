@@ -10,8 +10,8 @@ from restorekit.formats.multidump import DumpIndex, Shelf, cut, index
 from restorekit.model.point import RecoveryPoint
 from restorekit.ports import Delivery, Watch
 from restorekit.sources.s3.bucket import Bucket
-from restorekit.sources.s3.digest import Witness, witness
-from restorekit.sources.s3.objects import Locator, head, pieces, small
+from restorekit.sources.s3.digest import Witness, parts_of, witness
+from restorekit.sources.s3.objects import Locator, head, part_size, pieces, small
 
 _ANOTHER = "Choose another recovery point; live is untouched."
 
@@ -23,7 +23,8 @@ def opened(bucket: Bucket, point: RecoveryPoint, shelf: Shelf, watch: Watch, *, 
     told = head(bucket, locator)
     whole = ((0, int(locator["size"])),)
     if "database" not in locator:
-        digest = witness(told, _sidecar(bucket, locator), md5=md5)
+        part = _part(bucket, locator, parts_of(told)) if md5 else None
+        digest = witness(told, _sidecar(bucket, locator), part)
         with pieces(bucket, locator, whole, watch) as chunks:
             yield _Reading(chunks, point, int(locator["size"]), digest)
         return
@@ -44,6 +45,10 @@ def _sidecar(bucket: Bucket, locator: dict[str, str]) -> str | None:
         return named_digest(small(bucket, key, locator["sha256"]), key)
     except PointExpired:
         return None
+
+
+def _part(bucket: Bucket, locator: Locator, parts: int) -> int | None:
+    return part_size(bucket, locator, parts) if parts else 0
 
 
 class _Reading:

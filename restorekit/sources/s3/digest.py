@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-_MD5 = re.compile(r"[0-9a-f]{32}")
+_MD5 = re.compile(r"([0-9a-f]{32})(?:-(\d+))?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -49,10 +49,41 @@ class _Crc32:
         return f"{self._value:08x}"
 
 
-def witness(told: Mapping[str, Any], sidecar: str | None, *, md5: bool) -> Witness | None:
+class _Md5OfParts:
+    """The MD5 of the MD5s of parts of one size, as an upload in parts leaves it in the ETag."""
+
+    def __init__(self, part: int) -> None:
+        self._part, self._room = part, part
+        self._done: list[bytes] = []
+        self._now = hashlib.md5(usedforsecurity=False)
+
+    def update(self, data: bytes, /) -> None:
+        while data:
+            if not self._room:
+                self._turn()
+            piece, data = data[: self._room], data[self._room :]
+            self._now.update(piece)
+            self._room -= len(piece)
+
+    def hexdigest(self) -> str:
+        self._turn()
+        return f"{hashlib.md5(b''.join(self._done), usedforsecurity=False).hexdigest()}-{len(self._done)}"
+
+    def _turn(self) -> None:
+        self._done.append(self._now.digest())
+        self._now, self._room = hashlib.md5(usedforsecurity=False), self._part
+
+
+def parts_of(told: Mapping[str, Any]) -> int:
+    """In how many parts it was uploaded, where its ETag was made of their digests; else 0."""
+    match = _MD5.fullmatch(_etag(told))
+    return int(match[2] or 0) if match else 0
+
+
+def witness(told: Mapping[str, Any], sidecar: str | None, part: int | None) -> Witness | None:
     """The strongest digest there is: of the sidecar, of the answer to a HEAD (`told`), or None.
 
-    `md5`: the store's ETag is one, if the object was uploaded in one part and without a key of its own.
+    `part`: the size of the parts it was uploaded in, 0 for one piece, None where its ETag says nothing.
     """
     if sidecar is not None:
         return Witness("SHA-256 digest its sidecar names", sidecar, hashlib.sha256())
@@ -61,8 +92,9 @@ def witness(told: Mapping[str, Any], sidecar: str | None, *, md5: bool) -> Witne
         return Witness("SHA-256 digest its metadata name", named["sha256"].lower(), hashlib.sha256())
     if checksum := _whole(told, "ChecksumSHA256"):
         return Witness("SHA-256 checksum it was uploaded with", checksum, hashlib.sha256())
-    if md5 and (etag := _etag(told)):
-        return Witness("MD5 digest that is its ETag", etag, hashlib.md5(usedforsecurity=False))
+    if part is not None and (etag := _etag(told)):
+        hasher = _Md5OfParts(part) if part else hashlib.md5(usedforsecurity=False)
+        return Witness("MD5 digest in its ETag", etag, hasher)
     if checksum := _whole(told, "ChecksumCRC32"):
         return Witness("CRC-32 checksum it was uploaded with", checksum, _Crc32())
     return None
@@ -77,7 +109,7 @@ def _whole(told: Mapping[str, Any], field: str) -> str:
 
 
 def _etag(told: Mapping[str, Any]) -> str:
-    """The ETag where it is the MD5 of the content."""
+    """The ETag where it was made of MD5s of the content."""
     if "kms" in told.get("ServerSideEncryption", "") or told.get("SSECustomerAlgorithm"):
         return ""
     etag = str(told.get("ETag", "")).strip('"')

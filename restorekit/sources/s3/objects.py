@@ -59,6 +59,24 @@ def head(bucket: Bucket, locator: Locator) -> dict[str, Any]:
     return told
 
 
+def part_size(bucket: Bucket, locator: Locator, parts: int) -> int | None:
+    """The size of the parts it was uploaded in: all but the last, of which there are `parts`. None if they differ.
+
+    None also where the service does not tell. Without If-Match: some compare it with the ETag of the part.
+    """
+    about = {name: value for name, value in pinned(locator).items() if name != "IfMatch"}
+    sizes = []
+    with bucket.explained(locator["key"]):
+        for number in (1, parts):
+            try:
+                told = bucket.client.head_object(Bucket=bucket.name, PartNumber=number, **about)
+            except boto.ClientError:
+                return None
+            sizes.append(int(told["ContentLength"]))
+    even = sizes[0] * (parts - 1) + sizes[1] == int(locator["size"]) and sizes[1] <= sizes[0]
+    return sizes[0] if even else None
+
+
 def small(bucket: Bucket, key: str, version: str) -> bytes:
     """A small object that lies beside another. Raises what `Bucket.explained` does."""
     which = {"VersionId": version} if version else {}
