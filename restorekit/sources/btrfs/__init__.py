@@ -97,7 +97,7 @@ class Btrfs(ports.AtHand):
         alive = [p for p in known if p.source == self.name and p.state != PointState.EXPIRED]
         memory = Memory(self._seen, f"{self._rules.digest} {self._settings.holds}", frozenset(p.id for p in known))
         every = snapshots(self._folder)
-        here = self._ours(every, {p.locator["snapshot"] for p in alive})
+        here = self._ours(every, {p.locator["snapshot"] for p in alive} | memory.uuids)
         looker = Looker(self.name, "btrfs", self._rules, self._shelf)
         scanner = Scanner(self.name, self._rules, self._settings.holds, looker, self._settings.quiet_s)
         scan = scanner.scan(here, alive, memory)

@@ -115,7 +115,7 @@ class Clones:
                 f"btrfs subvolume {verb} is refused: {said}; the snapshots are untouched",
                 hint="It needs root (CAP_SYS_ADMIN). Or set `btrfs` to a program that may do it.",
             )
-        if "cross-device" in said:
+        if "cross-device" in said or "not a btrfs filesystem" in said:
             text = f"{self.folder} is not on the file system of the snapshots; they are untouched"
             raise ConfigError(text, hint="Set `clones` to a folder on that file system.")
         if "No space left" in said:

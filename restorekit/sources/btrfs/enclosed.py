@@ -17,7 +17,7 @@ def check_enclosed(datadir: Path, watch: Watch) -> None:
     folders = [datadir]
     while folders:
         watch.check()
-        for entry in os.scandir(folders.pop()):
+        for entry in list(os.scandir(folders.pop())):
             if entry.is_symlink():
                 _check_link(datadir, Path(entry.path))
             elif entry.is_dir(follow_symlinks=False):

@@ -24,6 +24,11 @@ class Memory:
             self._seen = {}
 
     @property
+    def uuids(self) -> set[str]:
+        """Snapshots that were looked into, and so were ours."""
+        return set(self._seen)
+
+    @property
     def strangers(self) -> int:
         """How many files in all snapshots fit no layout."""
         return sum(strangers for _, strangers in self._seen.values())

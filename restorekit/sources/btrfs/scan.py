@@ -35,7 +35,7 @@ class Scanner:
         if known and not here:
             raise SourceUnavailable(
                 f"no snapshot is there, but {len(known)} recovery points lay in some",
-                hint="Is the file system mounted? Nothing was changed in the inventory.",
+                hint="Is it mounted? If live is another subvolume now, set `formerly`. The inventory is as before.",
             )
         present = {s.kernel.uuid: s for s in here}
         kept = {p.id: p for p in known if self._stays(p, present)}

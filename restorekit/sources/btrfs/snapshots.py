@@ -73,7 +73,7 @@ def snapshots(folder: Path) -> list[Snapshot]:
 
 
 def _visit(folder: Path, above: str, depth: int) -> Iterator[Snapshot]:
-    for entry in os.scandir(folder):
+    for entry in list(os.scandir(folder)):
         if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
             continue
         try:
