@@ -20,6 +20,7 @@ from restorekit.errors import (
 _ANOTHER = "Choose another recovery point; live is untouched."
 _LATER = "Is the endpoint reachable from here? Try again; live is untouched."
 _RIGHTS = "Check the credentials and that they allow s3:ListBucket and s3:GetObject here."
+_FROZEN = "It has to be thawed, perhaps once more: ask for the restore again. Live is untouched."
 Told = tuple[type[RestorekitError], str, str]
 
 _GONE: Told = (PointExpired, "the object is no longer in the bucket", _ANOTHER)
@@ -37,7 +38,7 @@ _BY_CODE: dict[str, Told] = {
     "412": (PointExpired, "the object is no longer the one that was scanned", _ANOTHER),
     "InvalidRange": (SourceDamaged, "the object is shorter than it was said to be", _ANOTHER),
     "416": (SourceDamaged, "the object is shorter than it was said to be", _ANOTHER),
-    "InvalidObjectState": (SourceUnavailable, "the object rests in cold storage", "It has to be thawed first."),
+    "InvalidObjectState": (SourceUnavailable, "the object rests in cold storage", _FROZEN),
     "NoSuchBucket": _BUCKET,
     "PermanentRedirect": _ELSEWHERE,
     "301": _ELSEWHERE,
