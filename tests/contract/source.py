@@ -101,6 +101,7 @@ def children() -> set[int]:
 
 def delivered(source: Source, point: RecoveryPoint) -> bytes:
     """All bytes, through the relay that the product uses."""
+    source.warm([point], "", Quiet())
     with source.deliver(point, Quiet()) as delivery:
         return b"".join(Relay(delivery, Quiet()))
 
@@ -224,6 +225,7 @@ class SourceContract:
         lab.back_up("shop", dump(8 << 20), JANUARY)
         source = lab.source()
         point = only(source, "shop")
+        source.warm([point], "", Quiet())
         before = children()
         with pytest.raises(Cancelled), source.deliver(point, Quiet()) as delivery:
             for _ in Relay(delivery, Quiet(checks=1)):
@@ -234,6 +236,7 @@ class SourceContract:
         lab.back_up("shop", dump(8 << 20), JANUARY)
         source = lab.source()
         point = only(source, "shop")
+        source.warm([point], "", Quiet())
         before = children()
         with source.deliver(point, Quiet()) as delivery:
             assert delivery.read(1000)
@@ -247,3 +250,27 @@ class SourceContract:
         lab.back_up("shop", dump(10), JANUARY)
         source = lab.source()
         assert source.manifest(only(source, "shop")) is None
+
+    def test_only_what_is_ready_is_delivered(self, lab: Lab):
+        lab.back_up("shop", dump(1000), JANUARY)
+        source = lab.source()
+        point = only(source, "shop")
+        if source.readiness([point])[0].state != "ready":
+            with pytest.raises(SourceUnavailable), source.deliver(point, Quiet()):
+                pass
+        for again in (source, lab.source()):  # a repetition finds what is there, after a restart, too
+            assert [r.state for r in again.warm([point], "", Quiet())] == ["ready"]
+        with lab.source().deliver(point, Quiet()) as delivery:
+            assert b"".join(Relay(delivery, Quiet())) == dump(1000)
+
+    def test_what_was_cooled_can_be_warmed_again(self, lab: Lab):
+        lab.back_up("shop", dump(1000), JANUARY)
+        lab.back_up("blog", dump(2000), JANUARY)
+        source = lab.source()
+        points = [only(source, "blog"), only(source, "shop")]
+        source.cool(points[0])  # nothing was put aside for it yet
+        assert [r.state for r in source.warm(points, "", Quiet())] == ["ready", "ready"]
+        for _ in range(2):
+            source.cool(points[0])
+        assert source.readiness(points)[1].state == "ready"  # the other one is still wanted
+        assert [delivered(source, p) for p in points] == [dump(2000), dump(1000)]
