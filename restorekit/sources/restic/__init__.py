@@ -25,11 +25,15 @@ from restorekit.sources.restic.tool import Tool, Unwatched
 
 
 class ResticSettings(NamingSettings):
-    """`repository` as restic takes it; `restic` is the binary; only snapshots with all `tags` are looked at."""
+    """`repository` as restic takes it; `restic` is the binary; only snapshots with all `tags` are looked at.
+
+    `s3_credentials_file` is an INI as AWS tools write it, for repositories that begin with `s3:`.
+    """
 
     repository: str
     password_file: Path | None = None
     password_command: str | None = None
+    s3_credentials_file: Path | None = None
     restic: str = "restic"
     tags: list[str] = []
     cache: Path | None = None
@@ -54,7 +58,8 @@ class Restic(ports.AtHand):
         file = home.base / settings.password_file if settings.password_file else None
         password = (file, settings.password_command)
         repository = _placed(settings.repository, home.base)
-        self._tool = Tool(settings.restic, repository, password, cache / "restic")
+        s3 = home.base / settings.s3_credentials_file if settings.s3_credentials_file else None
+        self._tool = Tool(settings.restic, repository, password, cache / "restic", s3)
         self._medium = Medium(self._tool)
         self._rules = Rules(settings, home.timezone, name)
         self._tags = settings.tags

@@ -23,6 +23,7 @@ class Kind(Enum):
 
     TOOL = "tool"
     KEY = "key"
+    CREDENTIALS = "credentials"
     UNAVAILABLE = "unavailable"
     EXPIRED = "expired"
     ABSENT = "absent"
@@ -33,10 +34,13 @@ class Kind(Enum):
 _BY_CODE = {10: Kind.UNAVAILABLE, 11: Kind.UNAVAILABLE, 12: Kind.KEY}
 """Since 0.17; older ones use only 1 and 2, for everything."""
 
+_REFUSED = r"request signature|SignatureDoesNotMatch|InvalidAccessKeyId|Access Key Id you provided|no valid credentials"
+
 _BY_WORDS = tuple(
     (re.compile(words, re.IGNORECASE), kind)
     for words, kind in (
         (r"wrong password or no key found|empty password|Resolving password failed", Kind.KEY),
+        (_REFUSED, Kind.CREDENTIALS),
         (r"no matching ID|no snapshot found|invalid id |no matching snapshot", Kind.EXPIRED),
         (r"setpriv: failed to execute", Kind.TOOL),
         (r"not found in snapshot", Kind.ABSENT),
@@ -47,11 +51,11 @@ _BY_WORDS = tuple(
         (r"file is too short|\bEOF\b|InvalidRange", Kind.DAMAGED),
         (r"no such file or directory|does not exist|NoSuchKey|404 Not Found", Kind.MISSING),
         (r"already locked|connection (refused|reset)|no such host|timeout|timed out|TLS", Kind.UNAVAILABLE),
-        (r"permission denied|Access ?Denied|403 Forbidden|SignatureDoesNotMatch|unreachable", Kind.UNAVAILABLE),
+        (r"permission denied|Access ?Denied|403 Forbidden|unreachable", Kind.UNAVAILABLE),
     )
 )
 
-_RETRIED = re.compile(r"returned error, retrying after .*?(no such file or directory|NoSuchKey|(\bEOF\b))")
+_RETRIED = re.compile(rf"returned error, retrying after .*?(no such file or directory|NoSuchKey|{_REFUSED}|(\bEOF\b))")
 
 
 def kind_of(stderr: str, code: int) -> Kind:
@@ -76,6 +80,7 @@ _ANOTHER = "Choose another recovery point; live is untouched."
 _ERRORS: dict[Kind, tuple[type[RestorekitError], str, str]] = {
     Kind.TOOL: (ConfigError, "the restic binary cannot be started", "apt-get install restic, or set `restic`."),
     Kind.KEY: (ConfigError, "wrong password", "Check password_file or password_command."),
+    Kind.CREDENTIALS: (ConfigError, "the S3 credentials are refused", "Check s3_credentials_file."),
     Kind.UNAVAILABLE: (SourceUnavailable, "the repository does not answer", "Is it mounted and reachable? Try again."),
     Kind.EXPIRED: (PointExpired, "the snapshot is no longer in the repository", _ANOTHER),
     Kind.ABSENT: (PointUnusable, "the snapshot does not hold that file (an empty dump leaves none)", _ANOTHER),

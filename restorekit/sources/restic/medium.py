@@ -115,7 +115,7 @@ class Medium:
             try:
                 found |= self._find(group, globs, cached=failures == 0)
             except Failed as failed:
-                if failed.kind in (Kind.KEY, Kind.UNAVAILABLE):
+                if failed.kind in (Kind.KEY, Kind.CREDENTIALS, Kind.UNAVAILABLE):
                     raise error(failed.kind, repr(self.tool), failed.stderr) from failed
                 failures += 1
                 if (len(group) == 1 and failures > 1) or failures > _MOST_FAILURES:

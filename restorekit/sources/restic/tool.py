@@ -86,12 +86,20 @@ class Running:
 class Tool:
     """One repository and how to open it."""
 
-    def __init__(self, binary: str, repository: str, password: tuple[Path | None, str | None], cache: Path) -> None:
+    def __init__(
+        self,
+        binary: str,
+        repository: str,
+        password: tuple[Path | None, str | None],
+        cache: Path,
+        s3_credentials: Path | None = None,
+    ) -> None:
         """`password` is a file or a command; `folder` is set where the repository is a local one."""
         self.repository = repository
         bare = repository.removeprefix("local:")
         self.folder = Path(bare) if bare.startswith("/") else None
         self._binary, self._password, self._cache = binary, password, cache
+        self._s3_credentials = s3_credentials
 
     def __repr__(self) -> str:
         return f"restic repository {excerpt(self.repository)}"
@@ -114,8 +122,13 @@ class Tool:
         """Start it; leaving the context ends it, however far it is."""
         cache = ["--cache-dir", str(self._cache)] if cached else ["--no-cache"]
         argv = [self._binary, "--no-lock", "-q", *cache, "-r", self.repository, "--password-file", "{fd:password}"]
+        secrets = {"password": self._secret()}
+        env = {}
+        if self._s3_credentials is not None:
+            secrets["s3"] = _content(self._s3_credentials, "S3 credentials")
+            env["AWS_SHARED_CREDENTIALS_FILE"] = "{fd:s3}"  # a secret in an environment can be read by others
         try:
-            started = shell.start(shell.Spec([*argv, *words], secrets={"password": self._secret()}))
+            started = shell.start(shell.Spec([*argv, *words], secrets=secrets, env=env))
         except EngineUnavailable as error:
             raise ConfigError(f"the restic binary {error.message}", hint="See `restic` of this source.") from error
         with started as process:
@@ -142,16 +155,17 @@ class Tool:
     def _secret(self) -> bytes:
         """The password, read anew for each call: it may be rotated, and is not kept."""
         file, command = self._password
-        if file is not None:
-            try:
-                secret = file.read_bytes()
-            except OSError as missing:
-                raise ConfigError(f"the password file {file} cannot be read: {missing.strerror}") from missing
-        else:
-            secret = _said(command or "")
+        secret = _content(file, "password") if file is not None else _said(command or "")
         if not secret.strip():
             raise ConfigError(f"the password of {self!r} is empty", hint="Check password_file or password_command.")
         return secret
+
+
+def _content(file: Path, what: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as missing:
+        raise ConfigError(f"the {what} file {file} cannot be read: {missing.strerror}") from missing
 
 
 def _said(command: str) -> bytes:
