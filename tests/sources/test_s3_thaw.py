@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.source import JANUARY, Quiet, delivered, dump, only
+from contract.source import JANUARY, Quiet, dump, only
 from servers.s3 import Moto, moto_server
 from sources.s3_lab import source_of
 
 from restorekit.errors import PointExpired, SourceUnavailable
+from restorekit.model.point import RecoveryPoint
 from restorekit.ports import Source
+from restorekit.relay import Relay
 
 __all__ = ["moto_server"]
 KEY = f"db1/shop-{JANUARY:%Y-%m-%dT%H%M}.sql"
@@ -50,6 +52,12 @@ class Ice:
         return source_of(self.base, section)
 
 
+def read(source: Source, point: RecoveryPoint) -> bytes:
+    """Straight away, unwarmed."""
+    with source.deliver(point, Quiet()) as delivery:
+        return b"".join(Relay(delivery, Quiet()))
+
+
 @pytest.fixture
 def ice(moto_server: Moto, tmp_path: Path) -> Iterator[Ice]:
     yield Ice(moto_server, tmp_path)
@@ -59,7 +67,7 @@ def ice(moto_server: Moto, tmp_path: Path) -> Iterator[Ice]:
 def test_from_ice_to_bytes(ice: Ice):
     point = only(ice.source(), "shop")
     with pytest.raises(SourceUnavailable, match="cold storage") as raised:
-        delivered(ice.source(), point)
+        read(ice.source(), point)
     assert "thaw" in raised.value.hint
 
     (cold,) = ice.source().readiness([point])
@@ -72,7 +80,7 @@ def test_from_ice_to_bytes(ice: Ice):
     assert asked.ready_at is not None
     ice.hold()
     with pytest.raises(SourceUnavailable, match="cold storage"):
-        delivered(ice.source(), point)
+        read(ice.source(), point)
     assert ice.source().readiness([point]) == [asked]
 
     ice.go_on()
@@ -80,10 +88,10 @@ def test_from_ice_to_bytes(ice: Ice):
     assert (ready.state, ready.ways) == ("ready", ())
     assert ready.until is not None
     assert ready.until - datetime.now(UTC) == pytest.approx(timedelta(days=5), abs=timedelta(minutes=1))
-    assert delivered(ice.source(), point) == DATA
+    assert read(ice.source(), point) == DATA
     assert ice.source().warm([point], "standard", Quiet())[0].until == ready.until
     ice.source().cool(point)
-    assert delivered(ice.source(), point) == DATA
+    assert read(ice.source(), point) == DATA
 
 
 def test_what_thaws_is_asked_for_once_however_often_we_start_again(ice: Ice):
