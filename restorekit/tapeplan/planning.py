@@ -12,7 +12,7 @@ from restorekit.tapeplan.policy import Look, Policy, stay
 
 @dataclass(slots=True)
 class _Bay:
-    """A drive on the plan's clock: what is in it, until when it is at work, and the volumes that this work needs."""
+    """A drive on the plan's clock: until when it is at work, with which volumes, and the one that is then in it."""
 
     number: int
     volume: str
@@ -42,11 +42,13 @@ def planned(
             waiting[wish.id] = missing
         else:
             present.append(wish)
-    bays = [
-        _Bay(n, d.volume, max(0.0, d.free_in_s), frozenset({d.volume, *d.coming} - {""})) for n, d in enumerate(drives)
-    ]
-    turns = _turns(gathered(present, now, costs), bays, costs, policy)
+    turns = _turns(gathered(present, now, costs), [_bay(n, d) for n, d in enumerate(drives)], costs, policy)
     return TapePlan(turns=turns, waiting=dict(sorted(waiting.items())), mounts=sum(t.mounts for t in turns))
+
+
+def _bay(number: int, drive: Drive) -> _Bay:
+    after = drive.coming[-1] if drive.coming else drive.volume
+    return _Bay(number, after, max(0.0, drive.free_in_s), frozenset({drive.volume, *drive.coming} - {""}))
 
 
 def _turns(jobs: list[Job], bays: list[_Bay], costs: Costs, policy: Policy) -> tuple[Turn, ...]:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from restorekit.model.readiness import Piece
 from restorekit.model.tapeplan import Drive, TapePlan, TapeWish, Turn
@@ -247,6 +247,3 @@ def bound(wishes: Sequence[TapeWish], drives: int = 2) -> Bound:
         free[0] += seconds
         ends.append(free[0])
     return Bound(tapes, max(work / drives, reading[-1]) / 3600, statistics.mean(ends) / 3600)
-
-
-Load = Literal["batch", "online"]
