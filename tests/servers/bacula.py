@@ -372,5 +372,6 @@ class Library:
             "where": str(self.where),
             "layout": "/backup/{engine}/{database}.sql",
             "timezone": "UTC",
+            **({"restore_user": USER} if os.geteuid() == 0 else {}),
             **more,
         }

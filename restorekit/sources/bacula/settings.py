@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from restorekit.formats.naming import NamingSettings
+from restorekit.model.duration import Seconds
 
 _CATALOGS = ("sqlite:///", "postgresql+psycopg://")
 
@@ -16,7 +17,11 @@ class BaculaSettings(NamingSettings):
     from `catalog_password_file`. `console` is a bconsole.conf, best of a restricted console; `bconsole` the program.
     `storage` is the library's Storage resource at the director; `drives` is asked where it is not set. Files are
     restored by the client `restore_client` (and the Job resource `restore_job`, where there is more than one) below
-    `where`, a folder that client writes to and this host reads from.
+    `where`, a folder of ours in which each job gets one that this client writes to; `restore_user` is who the client
+    runs as, where it is another user than restorekit's (which must then be root). `bootstraps` is a folder that the
+    director's host reads under the same name, for backups whose records of files are pruned; `where`, if not set.
+    The catalog is told what is in the library at most every `update_slots`. A restore that brings no byte for `stall`,
+    or is not done after `limit`, is cancelled.
 
     `layout` stands for the whole path of the backed-up file where it begins with a slash, and `timezone` is the
     director's: the catalog's times carry none. Only backups of `jobs` and `clients` (names; empty: all) are looked
@@ -32,6 +37,11 @@ class BaculaSettings(NamingSettings):
     restore_client: str
     restore_job: str | None = None
     where: Path
+    restore_user: str | None = None
+    bootstraps: Path | None = None
+    update_slots: Seconds = 60
+    stall: Seconds = 1800
+    limit: Seconds = 12 * 3600
     drives: int | None = Field(default=None, ge=1)
     jobs: list[str] = []
     clients: list[str] = []
