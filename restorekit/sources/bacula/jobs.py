@@ -163,11 +163,11 @@ def local_bounds(clock: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return bounds(datetime.fromisoformat(clock), zone)
 
 
-def backups(jobs: Sequence[Job], remembered: Mapping[int, str]) -> dict[str, list[Job]]:
+def backups(jobs: Sequence[Job], remembered: Mapping[str, str]) -> dict[str, list[Job]]:
     """Identity to all jobs that are this one backup: the job itself, its copies, and what was read back from tapes.
 
-    `remembered` maps the JobId of a job that may be gone to its identity: a copy outlives its original. The first
-    of each list is the original where it still is.
+    `remembered` says whose copy a job was: it outlives its original, and becomes a backup itself then. The first of
+    each list is the original where it still is.
     """
     by_id = {j.jobid: j for j in jobs}
     found: dict[str, list[Job]] = {}
@@ -176,7 +176,7 @@ def backups(jobs: Sequence[Job], remembered: Mapping[int, str]) -> dict[str, lis
         while root.prior in by_id and root.prior not in seen:
             root = by_id[root.prior]
             seen.add(root.jobid)
-        found.setdefault(remembered.get(root.prior, root.native), []).append(job)
+        found.setdefault(remembered.get(root.native, root.native), []).append(job)
     for members in found.values():
         members.sort(key=lambda j: (j.type == "C", j.jobid))
     return found

@@ -3,8 +3,8 @@
 The locator: `native` (identity), `job`, `jobid`, `session` (the job that is read, perhaps a copy), `level`, `client`,
 `path`, `fileid` ("" when only the job is known), `index`, `size` ("" when nobody knows), `mtime` (epoch seconds),
 `digest` (`sha256:<hex>` or "": a witness of level 1 for whoever restores), `pieces` (JSON [[volume, start, end,
-bytes or null], ...], positions as (file << 32) + block), `volumes`, `copies` (JSON [[JobId, [volumes]], ...]),
-`chain`, `chain_why`, `records_until`, `volume_until` (ISO, or ""), `rules`.
+bytes or null], ...], positions as (file << 32) + block), `volumes`, `copies` (JSON [[JobId, identity,
+[volumes]], ...]), `chain`, `chain_why`, `records_until`, `volume_until` (ISO, or ""), `rules`.
 """
 
 import json
@@ -153,6 +153,13 @@ class Maker:
         return f"tape {'+'.join(t.name for t in tapes) or '?'}{f' ({which}{self._offsite})' if away else ''}"
 
 
+def held_by(point: RecoveryPoint) -> list[str]:
+    """Identities of the jobs that hold it: the one that is read, and its copies."""
+    told = point.locator
+    copies = json.loads(told["copies"]) if told["copies"] else []
+    return [f"{told['job']} {told['session']}", *(identity for _, identity, _ in copies)]
+
+
 def _held(index: int, pieces: Sequence[Row], files: int) -> tuple[list[Row], str]:
     """The pieces with a file, in the order they were written, and what speaks against their being all.
 
@@ -225,7 +232,9 @@ def _where(place: _Place) -> dict[str, str]:
 
 
 def _chain(backup: Backup, places: list[_Place]) -> dict[str, str]:
-    others = [[p.job.jobid, [t.name for t in p.tapes]] for p in places[1:] if p.job.jobid != places[0].job.jobid]
+    others = [
+        [p.job.jobid, p.job.native, [t.name for t in p.tapes]] for p in places[1:] if p.job.jobid != places[0].job.jobid
+    ]
     chain = backup.chain or Chain((), "")
     return {
         "native": backup.native,

@@ -16,7 +16,7 @@ from restorekit.sources.bacula import lstat, words
 from restorekit.sources.bacula.catalog import Catalog, Row
 from restorekit.sources.bacula.chains import Chain, Member, chains, member
 from restorekit.sources.bacula.jobs import Job, backups, jobs_of
-from restorekit.sources.bacula.points import Backup, Entry, Maker
+from restorekit.sources.bacula.points import Backup, Entry, Maker, held_by
 
 _FILES = 50_000
 """Files of the backups that are looked into together."""
@@ -46,7 +46,7 @@ class Scanner:
             )
         for point in mine.values():
             self._before.setdefault(point.locator["native"], []).append(point)
-        found = backups(jobs, {int(p.locator["jobid"]): p.locator["native"] for p in mine.values()})
+        found = backups(jobs, {job: p.locator["native"] for p in mine.values() for job in held_by(p)})
         self._memory.keep(found)
         self._chains = chains([*(m for j in jobs if (m := member(j))), *self._memory.lost])
         for some in _portions(self._news(found)):
