@@ -6,7 +6,7 @@ folder of which that is not true is looked through for folders of which it is, n
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain, groupby, pairwise
+from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
 from restorekit.sources.s3.bucket import Bucket
@@ -14,6 +14,8 @@ from restorekit.sources.s3.listing import Entry, entries, folders
 
 PAGE = 1000
 """Keys to a request."""
+_SAMPLE = 100
+"""So many names of a folder are read; a wrong guess costs only that a new dump waits for the next report."""
 Claim = Callable[[str], datetime | None]
 """The time the name of a key claims, if it claims one."""
 
@@ -35,35 +37,34 @@ class Crossing(NamedTuple):
     known: frozenset[str]
 
 
-class _Timed(NamedTuple):
-    key: str
-    at: datetime | None
-
-
 def plan(folder: str, keys: Sequence[str], claim: Claim, old: datetime) -> list[Stretch | Crossing]:
     """Where to list what is newer than `old`, one request or a few each; `keys` are known, sorted, below `folder`.
 
     Empty where a full listing would cost no more.
     """
-    made = _planned(folder, [_Timed(key, claim(key)) for key in keys], old)
-    return made if len(made) < len(keys) / PAGE else []
+    most = len(keys) // PAGE
+    made = list(islice(_planned(folder, keys, claim, old), most + 1))
+    return made if len(made) <= most else []
 
 
-def _planned(under: str, keys: Sequence[_Timed], old: datetime) -> list[Stretch | Crossing]:
-    timed = [(at, key) for key, at in keys if at is not None]
-    if not timed:
-        return []
-    if all(one <= following for (one, _), (following, _) in pairwise(timed)):
-        return [Stretch(under, max((key for at, key in timed if at < old), default=""))]
-    children = {
-        f"{under}{name}/": list(below)
-        for name, below in groupby(keys, key=lambda k: k.key[len(under) :].partition("/")[0])
-    }
-    below = {child: keys for child, keys in children.items() if keys[0].key.startswith(child)}
-    if not below:
-        return []
-    crossing = Crossing(under, frozenset(below))
-    return [crossing, *chain.from_iterable(_planned(child, keys, old) for child, keys in below.items())]
+def _planned(under: str, keys: Sequence[str], claim: Claim, old: datetime) -> Iterator[Stretch | Crossing]:
+    times = [at for key in keys[:: len(keys) // _SAMPLE + 1] if (at := claim(key)) is not None]
+    if not times:
+        return
+    if all(one <= following for one, following in pairwise(times)):
+        yield Stretch(under, next((key for key in reversed(keys) if (claim(key) or old) < old), ""))
+        return
+    children = {child: list(below) for child, below in groupby(keys, key=lambda key: _child(under, key)) if child}
+    if children:
+        yield Crossing(under, frozenset(children))
+    for child, below in children.items():
+        yield from _planned(child, below, claim, old)
+
+
+def _child(under: str, key: str) -> str:
+    """The folder below `under` that the key lies in; "" for none."""
+    name, slash, _ = key[len(under) :].partition("/")
+    return under + name + slash if slash else ""
 
 
 def listed(

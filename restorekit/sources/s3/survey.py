@@ -74,7 +74,8 @@ class Survey:
             rows.setdefault(entry.key, []).append(entry)
         keys = sorted(rows)
         old = report.at - LAG
-        where = plan(self._bucket.folder, keys, self._claim, old)
+        dumps = [key for key in keys if not key.endswith(tuple(NAMES.values()))]
+        where = plan(self._bucket.folder, dumps, self._claim, old)
         sure: list[Stretch] = []
         for stretch, found in listed(self._bucket, where, versioned=versioned):
             sure.append(stretch)
