@@ -156,23 +156,43 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.fixture(scope="session")
-def shared(rclone_server: Rclone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Reported, Scan]:
-    """Never changed but in its reports; and what a listing finds."""
+def shared(rclone_server: Rclone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Reported, Bucket]:
+    """A bucket that is not looked into, and the one that reports about it are written to."""
     made = Reported(rclone_server, tmp_path_factory.mktemp("reported"))
-    made.fill(1001)
-    return made, made.source(inventory=None).scan([])
+    made.fill(6)
+    return made, bucket_of(made, made.place)
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_report_is_not_believed(shared: tuple[Reported, Scan], name: str, tmp_path: Path):
+def test_a_broken_report_is_not_used_and_said_why(shared: tuple[Reported, Bucket], name: str, tmp_path: Path):
     spoil, said = BROKEN[name]
-    lab, known = shared
-    lab.prefix, lab.base = f"inv/{name}", tmp_path
-    spoil(lab.write_report(lab.rows[:500], NOW - 3 * HOUR))
-    scan = lab.source().scan(known.points)
+    lab, place = shared
+    lab.prefix, place.folder = name, f"{name}/"
+    spoil(lab.write_report(lab.rows, NOW - 3 * HOUR))
+    problems: list[str] = []
+    assert (
+        Reports(bucket_of(lab, lab.bucket), place, tmp_path, DAY).newest(NOW - DAY, problems, versioned=False) is None
+    )
+    (problem,) = problems
+    assert said in problem
+    assert "nothing of it was used" in problem
+
+
+def test_a_list_of_current_versions_only_is_not_used_for_a_bucket_that_keeps_versions(lab: Reported, tmp_path: Path):
+    lab.fill(3)
+    lab.report()
+    reports = Reports(bucket_of(lab, lab.bucket), bucket_of(lab, lab.place, lab.prefix), tmp_path, DAY)
+    problems: list[str] = []
+    assert reports.newest(NOW - DAY, problems, versioned=True) is None
+    assert "set it to all versions" in problems[0]
+
+
+def test_with_a_broken_report_all_is_listed_and_nothing_expires(lab: Reported):
+    lab.fill(1001)
+    known = lab.source(inventory=None).scan([]).points
+    flip(lab.write_report(lab.rows[:500], NOW - 3 * HOUR))
+    scan = lab.source().scan(known)
     assert (scan.points, scan.gone) == ((), ())
-    assert said in scan.problems[0]
-    assert "nothing of it was used" in scan.problems[0]
     assert "all was listed instead" in scan.problems[1]
 
 
