@@ -5,6 +5,7 @@ import signal
 import sys
 
 from bench.ground import DATABASE, Ground
+from bench.s3read import S3Reading
 from bench.scanning import Scanning
 from bench.staging import Staging
 from bench.starting import Starting
@@ -15,7 +16,11 @@ from bench.table import aligned
 def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that everything is cleaned up then, too
-    with Ground.made(options.mb) as ground, Scanning.made(options.log_mb) as scan:
+    with (
+        Ground.made(options.mb) as ground,
+        Scanning.made(options.log_mb) as scan,
+        S3Reading.made(options.bucket_mb) as bucket,
+    ):
         loads = Staging(ground)
         starts = Starting(ground)
         swaps = [Swapping(ground, tables) for tables in options.tables]
@@ -23,16 +28,17 @@ def main() -> None:
             swap.prepare()
         _say(f"{DATABASE}: a dump of {ground.dump_bytes / 1e6:.0f} MB, {sum(ground.rows(ground.live))} rows")
         for number in range(options.rounds):
-            for part in (loads, *swaps, scan, starts):
+            for part in (loads, *swaps, scan, bucket, starts):
                 part.round()
             _say(f"round {number + 1} of {options.rounds} is done")
-        print(aligned([*loads.lines, *(swap.line for swap in swaps), scan.line, *starts.lines]))
+        print(aligned([*loads.lines, *(swap.line for swap in swaps), scan.line, *bucket.lines, *starts.lines]))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--mb", type=int, default=500, help="megabytes of the dump (default 500)")
     parser.add_argument("--log-mb", type=int, default=100, help="megabytes of the binary log (default 100)")
+    parser.add_argument("--bucket-mb", type=int, default=200, help="megabytes of a dump in a bucket (default 200)")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
     parser.add_argument("--tables", type=int, nargs="+", default=[10, 200], help="sizes of the swap (default 10 200)")
     return parser.parse_args()

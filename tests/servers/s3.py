@@ -79,15 +79,15 @@ class Rclone(Server):
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls) -> Iterator[Self]:
+    def running(cls, remember: str = "0s") -> Iterator[Self]:
+        """What tests change below it is seen at once, unless it shall `remember` names and digests for a while."""
         with _place() as folder:
             root = folder / "root"
             root.mkdir(mode=0o777)
             root.chmod(0o777)
             port = _free_port()
             rclone = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", "--addr", f"127.0.0.1:{port}"]
-            # What tests change below it must be seen at once.
-            fresh = ["--dir-cache-time", "0s", "--config", "/dev/null", "--cache-dir", str(folder / "cache")]
+            fresh = ["--dir-cache-time", remember, "--config", "/dev/null", "--cache-dir", str(folder / "cache")]
             with _started([*rclone, *fresh, "--auth-key", f"{KEY},{SECRET}", str(root)], port):
                 yield cls(port, folder)
 
