@@ -116,7 +116,8 @@ def plan(
     answer.document({**value.model_dump(mode="json"), "fingerprint": value.digest})
     if not as_json:
         show.plan(answer, value, hold.zone)
-        answer.say(f"Run it with: restorekit restore {value.request.database} --point {value.point.id}")
+        frozen = " --thaw WAY" if value.warming and value.warming.ways else ""
+        answer.say(f"Run it with: restorekit restore {value.request.database} --point {value.point.id}{frozen}")
 
 
 @app.command()
@@ -309,14 +310,14 @@ def _remarks(hold: Door, answer: Out, runs: list[Run]) -> None:
 
 
 @app.command()
-def watch(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
+def watch(context: typer.Context, run_id: RunId, *, no_wait: NoWait = False, as_json: Json = False) -> None:
     """Follow a restore until it rests; carry it on if nobody does.
 
     Example: restorekit watch k3f9
     """
     answer, hold = out(as_json=as_json), door(context)
     full = hold.service.house.catalog.run(run_id).id
-    _follow(hold, answer, full)
+    _follow(hold, answer, full, patient=not no_wait)
     _end(hold, answer, full)
 
 

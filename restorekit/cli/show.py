@@ -54,7 +54,7 @@ def warming(out: Out, value: Warming | None, locale: Locale) -> None:
     out.pair("first", value.words[locale])
     if value.notice:
         out.pair("DO", value.notice, style="yellow")
-    for way in value.ways:
+    for way in [w for w in value.ways if w.name == value.way] or value.ways:
         mark = "chosen" if way.name == value.way else "--thaw"
         out.pair(mark, way.said)
 

@@ -43,6 +43,8 @@ class Way(Value):
         """`standard: 3 to 5 h, about 0.05 USD (an estimate)`."""
         size, unit = (3600, "h") if self.high_s >= 3600 else (60, "min")
         cost = "" if self.cost is None else f", about {self.cost:.2f} {self.currency}"
+        if self.cost is not None and self.cost < 0.005:
+            cost = f", less than 0.01 {self.currency}" if self.cost else ", at no cost"
         more = f" ({self.words})" if self.words else ""
         return f"{self.name}: {self.low_s / size:g} to {self.high_s / size:g} {unit}{cost}{more}"
 

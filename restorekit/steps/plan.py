@@ -133,7 +133,7 @@ def _estimate(point: RecoveryPoint, stands: Readiness | None, way: str) -> Estim
         update={
             "low_s": round(loading.low_s + warming.low_s, 1),
             "high_s": round(loading.high_s + warming.high_s, 1),
-            "basis": f"{warming.words['en']}; then {loading.basis}",
+            "basis": f"fetching it, then {loading.basis}",
         }
     )
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from scenarios.ground import Customer, Ground
 from servers.mariadb import QUICK, LiveServer, server_folder
+from servers.s3 import moto_server
+
+__all__ = ["ground", "live", "moto_server", "room", "shop"]
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ class Installation:
     databases: dict[str, dict[str, Any]] = field(default_factory=dict)
     state: str = ""
     playbooks: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +69,7 @@ class Installation:
                     "engines": self.engines,
                     "sources": self.sources,
                     "databases": self.databases,
+                    **self.extra,
                 },
                 default=str,
             )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from restorekit.errors import SourceUnavailable
 from restorekit.formats.naming import clashes
+from restorekit.formats.overwritten import bounded_below
 from restorekit.model.point import PointState, RecoveryPoint, Scan
 from restorekit.sources.bacula import lstat, words
 from restorekit.sources.bacula.catalog import Catalog, Row
@@ -60,6 +61,7 @@ class Scanner:
     def _summary(self, mine: Mapping[str, RecoveryPoint], gone: Sequence[RecoveryPoint]) -> Scan:
         """Only what is not known as it is now."""
         here = dict(mine) | self._made | {p.id: p for p in gone}
+        here |= {p.id: p for p in bounded_below(here.values(), lambda p: f"{p.locator['client']} {p.locator['path']}")}
         here |= {p.id: p for p in clashes([p for p in here.values() if p.state != PointState.EXPIRED])}
         changed = tuple(p for p in here.values() if mine.get(p.id) != p)
         return Scan(
