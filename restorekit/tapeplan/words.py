@@ -51,7 +51,7 @@ def queued(plan: TapePlan, wish_id: str) -> dict[Locale, str]:
 
 
 def span(locale: Locale, low_s: float, high_s: float) -> str:
-    """`about 12 to 20 minutes`, `about 1 h 10 min to 2 h 5 min`; never shorter than it was."""
+    """`about 12 to 20 minutes`, `about 1 h 10 min to 2 h 5 min`; the first rounded down, the second up."""
     texts, low, high = _TEXTS[locale], max(1, int(low_s // 60)), max(1, ceil(high_s / 60))
     if high < 90:
         return texts["minute"] if high == 1 else texts["minutes"].format(low=low, high=high)

@@ -60,6 +60,12 @@ def test_along_the_tape() -> None:
     assert [turn.mounts for turn in plan.turns] == [1, 0, 0]
 
 
+def test_who_comes_later_does_not_get_ahead_by_a_better_place_on_the_tape() -> None:
+    far = [customer(n, piece("V1", at), minutes_ago=20) for n, at in [("far", 900), ("farther", 950)]]
+    plan = planned([*far, customer("late", piece("V1", 5), minutes_ago=1)], [Drive(volume="V1")], EPOCH)
+    assert order(plan) == ["far", "farther", "late"]
+
+
 def test_the_mounted_tape_is_left_for_somebody_who_came_long_before() -> None:
     wishes = [
         customer("long", piece("V2"), minutes_ago=90),
@@ -129,7 +135,7 @@ def test_customers_before_drills_and_drills_of_a_volume_together() -> None:
 
 
 def test_a_drill_may_use_the_mounted_tape_when_no_customer_waits() -> None:
-    wishes = [drill("old", piece("V2"), hours_ago=9), drill("here", piece("V1"), hours_ago=8.5)]
+    wishes = [drill("old", piece("V2"), hours_ago=9), drill("here", piece("V1"), hours_ago=1)]
     assert order(planned(wishes, [Drive(volume="V1")], EPOCH)) == ["here", "old"]
 
 
