@@ -1,6 +1,8 @@
 """MariaDB 10.11: the provider puts its parts together; each duty has its own file."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from restorekit import ports
@@ -12,6 +14,7 @@ from restorekit.engines.mariadb import (
     connect,
     contents,
     exchange,
+    extract,
     load,
     query,
     server,
@@ -185,6 +188,10 @@ class MariaDB:
         """A plain dump."""
         capture.export(self._live, where, out, watch)
 
+    def extract(self, datadir: Path, schema_name: str, watch: ports.Watch) -> AbstractContextManager[ports.Extraction]:
+        """One database out of a copied data directory."""
+        return extract.extract(self._settings, self._home, datadir, schema_name, watch)
+
     # ---- logs ----
 
     def changes(self, cursor: str) -> LogReading:
@@ -195,4 +202,5 @@ class MariaDB:
 PROVIDER = MariaDB
 
 _conforms: type[ports.Engine] = MariaDB
+_extracts: type[ports.Extracting] = MariaDB
 """The type checker compares every method with the port."""

@@ -103,7 +103,7 @@ def discard(sandbox: Sandbox) -> None:
 def _clear(folder: Path) -> None:
     """The lock goes last: until then the folder is known as ours."""
     _stop(folder, patience_s=0)  # nothing in it is wanted, and a server on a full disk would take its time
-    shutil.rmtree(_short_socket_folder(folder), ignore_errors=True)
+    shutil.rmtree(short_socket_folder(folder), ignore_errors=True)
     for entry in folder.iterdir():
         if entry.name != "sandbox.lock":
             _delete(entry)
@@ -205,7 +205,7 @@ def _create(settings: Settings, home: Home, spec: SandboxSpec, folder: Path) -> 
     done = shell.run(shell.Spec(["cp", "-a", "--reflink=auto", str(source), str(folder / "data")]), timeout_s=300)
     if done.returncode:
         raise _failure(folder, done.stderr)
-    socket = _socket_path(folder, settings)
+    socket = socket_path(folder, settings)
     marker = Marker(
         id=spec.id,
         schema_name=spec.schema_name,
@@ -258,18 +258,19 @@ def _write_private(path: Path, text: str) -> None:
     draft.rename(path)
 
 
-def _socket_path(folder: Path, settings: Settings) -> Path:
+def socket_path(folder: Path, settings: Settings) -> Path:
     """In the folder; where that path is too long for a socket (107 bytes), in a short private folder."""
     path = folder / "tmp" / "s"
     if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
         return path
-    short = _short_socket_folder(folder)
+    short = short_socket_folder(folder)
     shutil.rmtree(short, ignore_errors=True)
     make_folder(short, settings)
     return short / "s"
 
 
-def _short_socket_folder(folder: Path) -> Path:
+def short_socket_folder(folder: Path) -> Path:
+    """Where the socket of a server in `folder` lies if the path in the folder is too long."""
     base = Path("/run") if os.geteuid() == 0 else Path(tempfile.gettempdir())
     return base / f"restorekit-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
 
@@ -297,7 +298,7 @@ def _ensure_running(folder: Path, marker: Marker) -> None:
     log = folder / "log" / "error.log"
     if server_pid(folder) is None:
         Path(marker.socket).unlink(missing_ok=True)  # a left-over socket would look like a server that hangs
-        if _short_socket_folder(folder) == Path(marker.socket).parent:
+        if short_socket_folder(folder) == Path(marker.socket).parent:
             make_folder(Path(marker.socket).parent, connect.Settings(sandbox_user=marker.user or "mysql"))
         log.unlink(missing_ok=True)
         spec = shell.Spec(marker.argv, env=marker.env, cwd=folder, user=marker.user)

@@ -18,7 +18,7 @@ _SAME_AS_LIVE = (
     "explicit_defaults_for_timestamp",
     "innodb_page_size",
 )
-_CLOSED = (
+CLOSED = (
     "--skip-networking",
     "--skip-name-resolve",
     "--local-infile=0",
@@ -58,7 +58,7 @@ def server_options(settings: Settings, spec: SandboxSpec, folder: Path, socket: 
     ]
     zone = spec.settings.get("time_zone", "")
     offset = [f"--default-time-zone={zone}"] if zone[:1] in ("+", "-") else []
-    return ("--no-defaults", *places, *_CLOSED, *_FAST, *wanted, *offset, *_sizes(settings, spec.size_hint_bytes))
+    return ("--no-defaults", *places, *CLOSED, *_FAST, *wanted, *offset, *_sizes(settings, spec.size_hint_bytes))
 
 
 def server_zone(spec: SandboxSpec) -> dict[str, str]:
