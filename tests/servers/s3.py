@@ -148,6 +148,7 @@ class Proxy(ThreadingHTTPServer):
 
     `cut` holds, for the reads to come, after how many bytes the connection breaks (None: it does not); the last one
     stays for all others. With `lying` such an answer claims to be as short as it is. `flipping` changes one byte.
+    Answers to reads wait for `open`.
     """
 
     daemon_threads = True
@@ -161,6 +162,8 @@ class Proxy(ThreadingHTTPServer):
         self.lying = False
         self.without_ranges = False
         self.flipping = False
+        self.open = threading.Event()
+        self.open.set()
 
     @classmethod
     @contextlib.contextmanager
@@ -193,6 +196,8 @@ class _Passing(BaseHTTPRequestHandler):
             data = answer.read()
         reading = self.command == "GET" and "list-type" not in self.path and "?versions" not in self.path
         most = proxy.next_cut() if reading else None
+        if reading:
+            proxy.open.wait(60)
         if reading and proxy.flipping:
             data = bytes([data[0] ^ 1]) + data[1:]
         sent = data if most is None else data[:most]

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from contract.source import JANUARY, SourceContract, delivered, dump, only
 from servers.s3 import KEY, SECRET, Proxy, Rclone, credentials_file, rclone_server
 from sources.s3_lab import LAYOUT, Dumps, dumps, source_of
 
-from restorekit.errors import ConfigError, SourceUnavailable
+from restorekit.errors import ConfigError, PointExpired, RestorekitError, SourceDamaged, SourceUnavailable
 from restorekit.model.point import PointState, Quality
 from restorekit.sources.s3.beside import paired
+from restorekit.sources.s3.explain import explained
 from restorekit.sources.s3.listing import Entry
 
 __all__ = ["dumps", "rclone_server"]
@@ -271,6 +273,41 @@ def test_what_is_wrong_is_said(dumps: Dumps, settings: dict[str, Any], raised: t
         source.scan([])
     (finding,) = source.check()
     assert finding.severity == "refuse"
+
+
+def test_without_file_and_command_the_environment_is_asked(dumps: Dumps, monkeypatch: pytest.MonkeyPatch):
+    dumps.back_up("shop", b"x", JANUARY)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    source = dumps.source(credentials_file=None)
+    with pytest.raises(ConfigError, match="no credentials"):
+        source.scan([])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert len(source.scan([]).points) == 1
+    with pytest.raises(ConfigError, match="cannot be used"):
+        dumps.source(credentials_file=None, profile="nobody").scan([])
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "raised"),
+    [
+        ("SlowDown", 503, SourceUnavailable),
+        ("RequestTimeout", 400, SourceUnavailable),
+        ("KMS.DisabledException", 400, ConfigError),
+        ("InvalidObjectState", 403, SourceUnavailable),
+        ("ExpiredToken", 400, SourceUnavailable),
+        ("NoSuchVersion", 404, PointExpired),
+        ("InvalidRange", 416, SourceDamaged),
+    ],
+)
+def test_what_a_code_means(code: str, status: int, raised: type[RestorekitError]):
+    told = {"Error": {"Code": code, "Message": "secret words"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    with pytest.raises(raised) as caught, explained("shop.sql"):
+        raise ClientError(told, "GetObject")
+    assert "secret words" not in f"{caught.value} {caught.value.details}"
+    assert code in caught.value.details[0]
 
 
 def test_only_one_way_to_the_keys(dumps: Dumps):

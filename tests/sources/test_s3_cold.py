@@ -195,7 +195,7 @@ def test_a_400_of_the_service_is_no_success(aws: Callable[..., Aws]):
     ice = aws()
     ice.head()
     ice.refuses("Standard", "InvalidArgument", 400)
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(ConfigError, match="refuses the request"):
         ice.freezer().warm([point()], "standard", Quiet())
 
 

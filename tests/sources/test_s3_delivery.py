@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from contract.source import JANUARY, Quiet, delivered, dump, only
 from servers.s3 import Moto, Proxy, Rclone, moto_server, rclone_server
 from sources.s3_lab import Dumps, dumps, source_of
 
-from restorekit.errors import PointExpired, RestorekitError, SourceDamaged, SourceUnavailable
+from restorekit.errors import Cancelled, PointExpired, RestorekitError, SourceDamaged, SourceUnavailable
 from restorekit.model.point import RecoveryPoint
 from restorekit.ports import Delivery, Source
 from restorekit.sources.s3 import objects
@@ -57,8 +58,9 @@ def test_parts_come_in_order(dumps: Dumps, proxy: Proxy, parts: None):
     dumps.back_up("shop", BIG, JANUARY)
     source = through(dumps, proxy)
     point = only(source, "shop")
-    proxy.asked.clear()
     assert delivered(source, point) == BIG
+    proxy.asked.clear()
+    assert held(source, point)
     gets = [line for line in proxy.asked if line.startswith("GET") and line.endswith(".sql")]
     assert len(gets) == -(-len(BIG) // (64 << 10))
 
@@ -111,6 +113,18 @@ def test_leaving_early_stops_what_is_in_flight(dumps: Dumps, proxy: Proxy, parts
         assert not thread.is_alive()
     with pytest.raises((RestorekitError, RuntimeError)):
         finished(delivery)
+
+
+def test_a_silent_service_does_not_hold_up_a_cancel(dumps: Dumps, proxy: Proxy):
+    dumps.write("db1/shop.sql", dump(1000))
+    source = dumps.source(endpoint=proxy.endpoint, layout=PLAIN)
+    point = only(source, "shop")
+    proxy.open.clear()
+    began = time.monotonic()
+    with pytest.raises(Cancelled), source.deliver(point, Quiet(checks=1)) as delivery:
+        delivery.read(10)
+    assert time.monotonic() - began < 5
+    proxy.open.set()
 
 
 def test_replaced_between_two_parts_is_never_a_mixture(dumps: Dumps, parts: None, monkeypatch: pytest.MonkeyPatch):

@@ -69,6 +69,7 @@ class Bucket:
         """The next use connects anew, with credentials that may have been rotated since."""
         with _GUARD:
             self._client = None
+            _session.cache_clear()
 
     def close(self) -> None:
         """Close the connections that are kept open; the next use opens others."""

@@ -26,6 +26,7 @@ Told = tuple[type[RestorekitError], str, str]
 _GONE: Told = (PointExpired, "the object is no longer in the bucket", _ANOTHER)
 _KEYS: Told = (ConfigError, "the credentials are refused", _RIGHTS)
 _STALE: Told = (SourceUnavailable, "the temporary credentials have expired", "They are read anew at the next attempt.")
+_BUSY: Told = (SourceUnavailable, "the service cannot answer now", _LATER)
 _BUCKET: Told = (SourceUnavailable, "there is no such bucket", "Check bucket, endpoint and region.")
 _ELSEWHERE: Told = (ConfigError, "the bucket is in another region", "Set `region`.")
 _BY_CODE: dict[str, Told] = {
@@ -50,6 +51,7 @@ _BY_CODE: dict[str, Told] = {
     "AccountProblem": _KEYS,
     "InvalidToken": _KEYS,
     "ExpiredToken": _STALE,
+    **dict.fromkeys(("RequestTimeout", "408", "429", "TooManyRequests", "OperationAborted", "409"), _BUSY),
     "RequestTimeTooSkewed": (SourceUnavailable, "this machine's clock is wrong", "Set the clock: `timedatectl`."),
 }
 _BY_KIND: tuple[tuple[tuple[type[Exception], ...], Told], ...] = (
@@ -71,6 +73,7 @@ _BY_KIND: tuple[tuple[tuple[type[Exception], ...], Told], ...] = (
     ),
     ((ResponseParserError,), (SourceUnavailable, "what answers there does not speak S3", "Check `endpoint`.")),
 )
+_REFUSED: Told = (ConfigError, "the service refuses the request", "Check the settings, and rights to keys of KMS, too.")
 _SILENT: Told = (SourceUnavailable, "the service does not answer", _LATER)
 EXPLAINED = (boto.ClientError, boto.BotoCoreError, ResponseParserError)
 
@@ -94,5 +97,6 @@ def code_of(error: Exception) -> str:
 
 def _told(error: Exception) -> Told:
     if isinstance(error, boto.ClientError):
-        return _BY_CODE.get(code_of(error), _SILENT)
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        return _BY_CODE.get(code_of(error), _REFUSED if 400 <= status < 500 else _BUSY)
     return next((told for kinds, told in _BY_KIND if isinstance(error, kinds)), _SILENT)
