@@ -36,7 +36,6 @@ DAEMONS = {  # program and configuration, in the order of starting
     "dir": ("bacula-dir", "bacula-dir.conf"),
 }
 ENDED = ("T", "W", "E", "f", "A", "I")
-_WRITER = '#!/bin/sh\nmkdir -p "$1/@bpipe/db1" && exec cat > "$1/@bpipe/db1/piped.sql"\n'
 
 
 def _as_user() -> list[str]:
@@ -132,9 +131,7 @@ class Library:
         changer = Path("/etc/bacula/scripts/disk-changer").read_text()
         program = self.folder / "bin/disk-changer"
         program.write_text(changer.replace("wd=/var/lib/bacula", f"wd={self.folder}/var"))
-        (self.folder / "bin/writer").write_text(_WRITER)
-        for script in (program, self.folder / "bin/writer"):
-            script.chmod(0o755)
+        program.chmod(0o755)
         if not (self.tape / "barcodes").exists():
             self._fill_slots()
         (self.folder / "var/disk-changer.log").touch()  # its existence turns the changer's log on

@@ -105,7 +105,7 @@ FileSet {{
     Options {{
       signature = SHA256
     }}
-    Plugin = "bpipe:/@bpipe/db1/piped.sql:cat {folder}/piped.sql:{folder}/bin/writer %w"
+    Plugin = "bpipe:/@bpipe/db1/piped.sql:cat {folder}/piped.sql:/bin/cp /dev/stdin %w/piped.sql"
   }}
 }}
 JobDefs {{

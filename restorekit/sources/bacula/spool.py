@@ -84,14 +84,16 @@ class Spool:
         return self.where / "orders" / order_id
 
     def orders(self) -> list[Order]:
-        """All that are on disk; one whose record was never finished was never submitted, and goes."""
-        found = []
-        for folder in sorted((self.where / "orders").glob("*")):
-            try:
-                found.append(Order.model_validate_json((folder / _RECORD).read_bytes()))
-            except (FileNotFoundError, ValidationError):
-                continue
-        return found
+        """All that are on disk."""
+        read = (self.order(folder.name) for folder in sorted((self.where / "orders").glob("*")))
+        return [order for order in read if order is not None]
+
+    def order(self, order_id: str) -> Order | None:
+        """One that is on disk; None for one that is over, or whose record was never finished: not submitted."""
+        try:
+            return Order.model_validate_json((self._folder(order_id) / _RECORD).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
 
     def begin(self, order: Order) -> None:
         """Put it on disk with a fresh folder that belongs to the restore client. Raises DiskFull, SourceUnavailable."""

@@ -3,10 +3,10 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
-from restorekit.errors import PointExpired, PointUnusable, RestorekitError, SourceUnavailable
+from restorekit.errors import PointExpired, PointUnusable, RestorekitError, SourceDamaged, SourceUnavailable
 from restorekit.model.exchange import Finding
 from restorekit.model.home import Home
 from restorekit.model.point import RecoveryPoint
@@ -21,6 +21,7 @@ from restorekit.sources.bacula.spool import Order, Spool, order_id
 from restorekit.sources.bacula.wanted import Reading, Wanted, opened
 
 _AGAIN_S, _AGAIN_OPERATOR_S = 15.0, 60.0
+_Answer = Readiness | Missing | SourceDamaged
 
 
 class Tapes:
@@ -93,7 +94,7 @@ class Tapes:
         why = f"is being read from {volumes}" if under_way else f"lies on {volumes}"
         return Readiness(state="on_tape", why=why, library=library, pieces=pieces, again_s=_AGAIN_S)
 
-    def _bring(self, away: Sequence[str], pieces: tuple[Piece, ...], library: Library | None) -> Readiness:
+    def _bring(self, away: Sequence[str], pieces: tuple[Piece, ...], library: Library) -> Readiness:
         one = len(away) == 1
         return Readiness(
             state="operator",
@@ -108,23 +109,28 @@ class Tapes:
     # -- reading ------------------------------------------------------------------------------------------------
 
     def warm(self, points: Sequence[RecoveryPoint], watch: Watch) -> list[Readiness]:
-        """See `ports.Source.warm`. One job per client, as far as one job can: the same path twice needs two."""
+        """See `ports.Source.warm`. One job per client, as far as one job can: the same path twice needs two.
+
+        Where one of many is damaged, what did not come for its sake is read alone before that is raised.
+        """
         self._spool.prepare()
         wanted = {point.id: self._wanted(point) for point in points}
-        cold = {point: one for point, one in wanted.items() if self._spool.kept(point, one) is None}
-        said: dict[str, Readiness] = {}
-        for order in self._under_way(cold):
+        said: dict[str, _Answer] = {}
+        for order in self._under_way(self._cold(wanted, said)):
             said |= self._carried_out(order, watch)
-            for point in order.points:
-                cold.pop(point, None)
-        by_id = {point.id: point for point in points}
-        for point, answer in self._unreachable([by_id[p] for p in cold]).items():
-            said[point] = answer
-            cold.pop(point)
-        for order in self._new(cold):
-            self._spool.begin(order)
-            said |= self._carried_out(order, watch)
-        return [self._now(point, wanted[point.id], said) for point in points]
+        said |= self._unreachable([p for p in points if p.id in self._cold(wanted, said)])
+        for together in (True, False):
+            for order in list(_orders(self._cold(wanted, said), together=together)):
+                self._spool.begin(order)
+                said |= self._carried_out(order, watch)
+        for answer in said.values():
+            if isinstance(answer, SourceDamaged):
+                raise answer
+        return [self._now(point, wanted[point.id], said.get(point.id)) for point in points]
+
+    def _cold(self, wanted: dict[str, Wanted], said: Mapping[str, object]) -> dict[str, Wanted]:
+        """What neither lies in the spool nor was answered."""
+        return {p: w for p, w in wanted.items() if p not in said and self._spool.kept(p, w) is None}
 
     def _unreachable(self, points: Sequence[RecoveryPoint]) -> dict[str, Readiness]:
         """Those that need somebody to bring a tape: no drive is taken for them."""
@@ -135,45 +141,34 @@ class Tapes:
         """Orders on disk for these points, of a process that died perhaps."""
         return [o for o in self._spool.orders() if any(o.files[n] == cold.get(p) for p, n in o.points.items())]
 
-    def _new(self, cold: dict[str, Wanted]) -> Iterator[Order]:
-        """As few jobs as can bring them: one client each, no path twice, a writer's or an unrecorded file alone."""
-        groups: list[dict[str, Wanted]] = []
-        for point, wanted in cold.items():
-            fitting = (g for g in groups if all(_together(wanted, other) for other in g.values()))
-            group = next(fitting, None)
-            if group is None:
-                groups.append(group := {})
-            group[point] = wanted
-        for group in groups:
-            files = tuple(dict.fromkeys(group.values()))
-            places = {point: files.index(wanted) for point, wanted in group.items()}
-            yield Order(id=order_id(places), client=files[0].client, files=files, points=places)
-
-    def _carried_out(self, order: Order, watch: Watch) -> dict[str, Readiness]:
-        """What is to be said of its points that did not come."""
+    def _carried_out(self, order: Order, watch: Watch) -> dict[str, _Answer]:
+        """What is to be said of its points that did not come; nothing of one of many that may come alone."""
         with self._spool.held(order.id) as mine:
             if not mine:
                 busy = Readiness(state="on_tape", why="another worker is having it read", again_s=_AGAIN_S)
                 return dict.fromkeys(order.points, busy)
-            answer = self._fetch.run(order, watch)
-        if isinstance(answer, Missing):
-            return dict.fromkeys(order.points, self._bring([answer.volume], (), None))
+            if (current := self._spool.order(order.id)) is None:
+                return {}  # another worker was faster
+            try:
+                answer = self._fetch.run(current, watch)
+            except SourceDamaged as error:
+                return dict.fromkeys(order.points, error) if len(order.files) == 1 else {}
         if isinstance(answer, Busy):
             why = f"{answer.jobs} restores are under way at {answer.drives} drives"
             return dict.fromkeys(order.points, Readiness(state="on_tape", why=why, again_s=_AGAIN_S))
-        return {}
+        return {} if answer is None else dict.fromkeys(order.points, answer)
 
-    def _now(self, point: RecoveryPoint, wanted: Wanted, said: dict[str, Readiness]) -> Readiness:
+    def _now(self, point: RecoveryPoint, wanted: Wanted, answer: _Answer | None) -> Readiness:
         if self._spool.kept(point.id, wanted) is not None:
             return READY
-        answer = said.get(point.id, Readiness(state="on_tape", again_s=_AGAIN_S))
-        if answer.pieces:
+        if isinstance(answer, Readiness) and answer.pieces:
             return answer
-        inside = {
-            name: volume.in_changer for name, volume in self._director.volumes([t[0] for t in _told(point)]).items()
-        }
-        full = self._on_tape(point, inside, self._library(), under_way=False)
-        return full.model_copy(update={"state": answer.state, "why": answer.why, "notice": answer.notice})
+        volumes = self._director.volumes([volume for volume, *_ in _told(point)])
+        inside = {name: volume.in_changer for name, volume in volumes.items()}
+        if isinstance(answer, Missing) and answer.volume in inside:
+            inside[answer.volume] = False
+        now = self._on_tape(point, inside, self._library(), under_way=False)
+        return now.model_copy(update={"why": answer.why}) if isinstance(answer, Readiness) else now
 
     def cool(self, point: RecoveryPoint) -> None:
         """See `ports.Source.cool`. A restore that nobody follows any more and only this point wanted is cancelled."""
@@ -239,11 +234,25 @@ class _FromSpool:
         return held
 
 
-def _together(wanted: Wanted, other: Wanted) -> bool:
+def _orders(cold: Mapping[str, Wanted], *, together: bool) -> Iterator[Order]:
+    """As few jobs as can bring them: one client each, no path twice, a writer's or an unrecorded file alone."""
+    groups: list[dict[str, Wanted]] = []
+    for point, wanted in cold.items():
+        group = next((g for g in groups if all(_fit(wanted, w, together=together) for w in g.values())), None)
+        if group is None:
+            groups.append(group := {})
+        group[point] = wanted
+    for group in groups:
+        files = tuple(dict.fromkeys(group.values()))
+        places = {point: files.index(wanted) for point, wanted in group.items()}
+        yield Order(id=order_id(places), client=files[0].client, files=files, points=places)
+
+
+def _fit(wanted: Wanted, other: Wanted, *, together: bool) -> bool:
     """True if one job can bring both. Of two versions of a path in one job the last one wins, with status T."""
     if wanted == other:
         return True
-    alone = any(w.piped or not w.fileid for w in (wanted, other))
+    alone = not together or any(w.piped or not w.fileid for w in (wanted, other))
     return not alone and wanted.client == other.client and wanted.path != other.path
 
 

@@ -1,7 +1,7 @@
 """What the director's words about a failed restore mean. Measured on 9.6.7; new words go here.
 
 The status alone does not tell: E is damage as well as a full disk, f is a destroyed label as well as a client that
-does not answer, and the storage daemon calls a restore from a torn tape OK.
+does not answer, and the storage daemon calls a restore from a torn tape OK. Unknown words: E is damage, f is not.
 """
 
 import re
@@ -27,7 +27,7 @@ _WORDS = re.compile(
 )
 _SHOWN = 6
 _ANOTHER = "Choose another recovery point."
-_CANCELLED = "A"
+_CANCELLED, _FATAL = "A", "f"
 
 
 def words(log: str) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def trouble(status: str, log: str, what: str) -> RestorekitError:
         return SourceUnavailable(f"the restore client could not write {what}; {end}", hint=hint, details=details)
     if _DAMAGE.search(log):
         return SourceDamaged(f"{what} cannot be read from its tape; {end}", hint=_ANOTHER, details=details)
-    if _AWAY.search(log):
+    if _AWAY.search(log) or status == _FATAL:
         hint = "Are storage daemon, library and restore client up? Try again."
         return SourceUnavailable(f"{what} was not restored; {end}", hint=hint, details=details)
     return SourceDamaged(f"the director could not restore {what} ({status}); {end}", hint=_ANOTHER, details=details)
