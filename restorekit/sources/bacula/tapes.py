@@ -20,7 +20,7 @@ from restorekit.sources.bacula.settings import BaculaSettings
 from restorekit.sources.bacula.spool import Order, Spool, order_id
 from restorekit.sources.bacula.wanted import Reading, Wanted, opened
 
-_AGAIN_S, _AGAIN_OPERATOR_S = 15.0, 60.0
+_AGAIN_S = 15.0
 _Answer = Readiness | Missing | SourceDamaged
 
 
@@ -103,7 +103,7 @@ class Tapes:
             f"{self._settings.storage}. It is noticed by itself.",
             library=library,
             pieces=pieces,
-            again_s=_AGAIN_OPERATOR_S,
+            again_s=self._settings.update_slots,
         )
 
     # -- reading ------------------------------------------------------------------------------------------------
