@@ -124,7 +124,9 @@ def test_a_whole_bucket_copied_later_is_told_once(dumps: Dumps):
     for day in range(10, 20):
         dumps.write(f"db1/shop-2026-01-{day}T0330.sql", b"x", datetime(2026, 6, 1, tzinfo=UTC))
     (problem,) = dumps.source().scan([]).problems
-    assert problem.startswith("10 new objects were uploaded more than 26 h away")
+    assert problem.startswith(
+        "10 objects that are new (db1/shop-2026-01-10T0330.sql among them) were uploaded more than 26 h"
+    )
 
 
 def test_without_an_engine_nobody_guesses_one(dumps: Dumps):

@@ -65,6 +65,17 @@ def test_parts_come_in_order(dumps: Dumps, proxy: Proxy, parts: None):
     assert len(gets) == -(-len(BIG) // (64 << 10))
 
 
+def test_no_more_is_read_ahead_than_memory_is_meant_for(dumps: Dumps, proxy: Proxy, parts: None):
+    dumps.write("db1/shop.sql", BIG * 3)
+    source = dumps.source(endpoint=proxy.endpoint, layout=PLAIN)
+    point = only(source, "shop")
+    proxy.asked.clear()
+    with source.deliver(point, Quiet()) as delivery:
+        for part in range(3):
+            assert len(b"".join(delivery.read(8 << 10) for _ in range(8))) == 64 << 10
+            assert sum(line.startswith("GET") for line in proxy.asked) <= objects.AHEAD + part
+
+
 def test_a_broken_part_is_resumed_where_it_broke(dumps: Dumps, proxy: Proxy, parts: None):
     dumps.back_up("shop", BIG, JANUARY)
     source = through(dumps, proxy)

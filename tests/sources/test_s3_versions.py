@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from contract.source import Quiet, delivered, dump, only
-from servers.s3 import Moto, moto_server
+from servers.s3 import Moto, Proxy, moto_server
 from sources.s3_lab import source_of
 
 from restorekit.errors import PointExpired, SourceDamaged
@@ -145,3 +145,20 @@ def test_the_storage_class_is_recorded_and_a_change_of_it_makes_no_other_point(l
     older = point.model_copy(update={"locator": point.locator | {"storage": "STANDARD"}})
     scan = source.scan([older])
     assert (scan.points, scan.gone) == ((point,), ())
+
+
+def test_a_frozen_dump_of_many_is_not_asked_for_its_databases(moto_server: Moto, tmp_path: Path):
+    lab = Versions(moto_server, tmp_path, versioned=False)
+    text = b"CREATE DATABASE shop;\nUSE shop;\nCREATE TABLE t (a INT);\n-- Dump completed\n"
+    with Proxy.before(moto_server) as proxy:
+        source = lab.source(layout="{engine}/all.sql#{database}", endpoint=proxy.endpoint)
+        lab.put(text, "db1/all.sql")
+        known = source.scan([]).points
+        for engine in ("db1", "db2"):
+            lab.client.put_object(Bucket=lab.bucket, Key=f"{engine}/all.sql", Body=text, StorageClass="GLACIER")
+        proxy.asked.clear()
+        scan = source.scan(known)
+        assert not [line for line in proxy.asked if line.endswith(".sql")]
+    assert [str(p.database) for p in scan.points] == ["db1/shop"]  # read while it was not frozen
+    assert (scan.gone, scan.points[0].locator["storage"]) == ((), "GLACIER")
+    assert scan.problems == ("db2/all.sql was frozen unread: which databases are in there is not known",)

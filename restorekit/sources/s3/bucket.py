@@ -71,13 +71,6 @@ class Bucket:
             self._client = None
             _session.cache_clear()
 
-    def close(self) -> None:
-        """Close the connections that are kept open; the next use opens others."""
-        with _GUARD:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
-
     def _connected(self) -> Any:
         told = credentials(self._settings, self._base)
         profile = self._settings.profile if told is None and self._settings.profile != "default" else None

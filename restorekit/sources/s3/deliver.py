@@ -90,7 +90,7 @@ def _ranges(bucket: Bucket, point: RecoveryPoint, shelf: Shelf, watch: Watch) ->
 
 def indexed(bucket: Bucket, source: str, locator: Locator, shelf: Shelf, watch: Watch) -> DumpIndex:
     """Where which database lies in a dump of many; the first time, all of it is read."""
-    key = "\0".join((source, locator["key"], locator.get("version", ""), locator["etag"], locator["size"]))
+    key = _shelf_key(source, locator)
     made = shelf.get(key)
     if made is None:
         size = int(locator["size"])
@@ -99,6 +99,15 @@ def indexed(bucket: Bucket, source: str, locator: Locator, shelf: Shelf, watch: 
             made = index(decompressed(counted, compression_of(locator["key"])))
         shelf.put(key, made)
     return made
+
+
+def is_indexed(source: str, locator: Locator, shelf: Shelf) -> bool:
+    """True if `indexed` need not read the object."""
+    return shelf.get(_shelf_key(source, locator)) is not None
+
+
+def _shelf_key(source: str, locator: Locator) -> str:
+    return "\0".join((source, locator["key"], locator.get("version", ""), locator["etag"], locator["size"]))
 
 
 def _counted(chunks: Iterator[bytes], size: int, watch: Watch) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore import exceptions as boto
 
-from restorekit.errors import PointExpired, SourceDamaged, SourceUnavailable
+from restorekit.errors import Cancelled, PointExpired, SourceDamaged, SourceUnavailable
 from restorekit.ports import Watch
 from restorekit.sources.s3.bucket import Bucket
 
@@ -135,7 +135,7 @@ class _Fetch:
         with self._bucket.explained(self._locator["key"]):
             for pause in _PAUSES_S:
                 if self._stop.wait(pause):
-                    break
+                    raise Cancelled(f"{self._locator['key']}: nobody reads on")
                 try:
                     self._read_on(got, start + sum(map(len, got)), end)
                 except _BROKEN as error:

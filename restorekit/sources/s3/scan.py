@@ -1,7 +1,8 @@
 """From a listing to recovery points: only what is new or changed is looked at, nothing is dropped without a word."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import get_args
 
 from restorekit.errors import ProofFailed, RestorekitError
 from restorekit.formats.multidump import Shelf
@@ -9,10 +10,11 @@ from restorekit.formats.naming import Reading, Rules
 from restorekit.model.point import PointState, RecoveryPoint, Scan
 from restorekit.sources.s3.beside import paired
 from restorekit.sources.s3.bucket import Bucket
-from restorekit.sources.s3.deliver import indexed
+from restorekit.sources.s3.deliver import indexed, is_indexed
 from restorekit.sources.s3.listing import Entry
 from restorekit.sources.s3.objects import Unwatched
 from restorekit.sources.s3.points import late, locator_of, of_damaged, of_many, of_one
+from restorekit.sources.s3.tiers import Archive
 
 
 class Scanner:
@@ -24,6 +26,7 @@ class Scanner:
         self._kept: set[str] = set()
         self._problems: list[str] = []
         self._late: list[str] = []
+        self._frozen: list[str] = []
         self._unparsed = 0
 
     def scan(self, known: Sequence[RecoveryPoint], entries: Iterable[Entry]) -> Scan:
@@ -41,7 +44,7 @@ class Scanner:
             scanned_at=datetime.now(UTC),
             points=(*self._points, *gone),
             gone=tuple(p.id for p in gone),
-            problems=(*self._problems, *self._lateness()),
+            problems=(*self._problems, *self._sums()),
             unparsed=self._unparsed,
         )
 
@@ -61,6 +64,10 @@ class Scanner:
             self._points.append(of_one(self._source, entry, reading, locator))
 
     def _many(self, entry: Entry, reading: Reading, locator: dict[str, str], before: list[RecoveryPoint]) -> None:
+        if entry.storage in get_args(Archive) and not is_indexed(self._source, locator, self._shelf):
+            self._frozen.append(entry.key)
+            self._kept |= {p.id for p in before}
+            return
         try:
             made = indexed(self._bucket, self._source, locator, self._shelf, Unwatched())
         except ProofFailed as error:  # a point, so that the whole object is not read again by every scan
@@ -79,12 +86,17 @@ class Scanner:
         update = {"state": PointState.EXPIRED, "why": "the object is gone or was replaced"}
         return [p.model_copy(update=update) for p in alive if p.id not in here]
 
-    def _lateness(self) -> list[str]:
-        """One sentence for all: a bucket that was copied as a whole would say it of every object."""
-        if not self._late:
-            return []
-        count = f"{len(self._late)} new objects were" if len(self._late) > 1 else "1 new object was"
-        return [f"{count} uploaded more than 26 h away from the time in the name, {self._late[0]} among them"]
+    def _sums(self) -> Iterator[str]:
+        """One sentence for all: a bucket that was copied or frozen as a whole would say it of every object."""
+        if self._late:
+            yield f"{_counted(self._late, 'that are new')} uploaded more than 26 h away from the time in the name"
+        if self._frozen:
+            kind = "with many databases each"
+            yield f"{_counted(self._frozen, kind)} frozen unread: which databases are in there is not known"
+
+
+def _counted(keys: list[str], kind: str) -> str:
+    return f"{len(keys)} objects {kind} ({keys[0]} among them) were" if len(keys) > 1 else f"{keys[0]} was"
 
 
 def _same(old: dict[str, str], new: dict[str, str]) -> bool:
