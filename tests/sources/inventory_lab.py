@@ -18,6 +18,7 @@ from sources.s3_lab import Dumps
 from restorekit.ports import Source
 
 COLUMNS = ("Bucket", "Key", "Size", "LastModifiedDate", "ETag", "StorageClass", "EncryptionStatus")
+STAMP = "%Y-%m-%dT%H-%MZ"
 NOW = datetime.now(UTC).replace(microsecond=0)
 DATA = dump(40)
 Row = dict[str, Any]
@@ -54,31 +55,30 @@ class Reported(Dumps):
         """A report of all rows; its folder."""
         return self.write_report(self.rows, at, **more)
 
-    def write_report(
-        self, rows: Iterable[Row], at: datetime, columns: Sequence[str] = COLUMNS, files: int = 2, **more: Any
-    ) -> Path:
-        root = self.server.root / self.place
-        told = [[str(r.get(c, "")) for c in columns] for r in rows]
-        named = []
-        for number in range(files):
-            key = f"{self.prefix}/data/{at:%Y-%m-%dT%H-%MZ}-{number}.csv.gz"
-            data = packed(told[number::files])
+    def write_report(self, rows: Iterable[Row], at: datetime, **more: Any) -> Path:
+        for key, data in report_files(self.bucket, self.prefix, rows, at, **more).items():
             self.server.write(self.place, key, data)
-            named.append({"key": key, "size": len(data), "MD5checksum": digest(data)})
-        manifest = {
-            "sourceBucket": self.bucket,
-            "destinationBucket": f"arn:aws:s3:::{self.place}",
-            "version": "2016-11-30",
-            "creationTimestamp": str(int(at.timestamp() * 1000)),
-            "fileFormat": "CSV",
-            "fileSchema": ", ".join(columns),
-            "files": named,
-            **more,
-        }
-        folder = root / self.prefix / f"{at:%Y-%m-%dT%H-%MZ}"
-        folder.mkdir(parents=True)
-        write_manifest(folder, json.dumps(manifest, indent=2).encode())
-        return folder
+        return self.server.root / self.place / self.prefix / f"{at:{STAMP}}"
+
+
+def report_files(
+    bucket: str, prefix: str, rows: Iterable[Row], at: datetime, columns: Sequence[str] = COLUMNS
+) -> dict[str, bytes]:
+    """Key to content of all objects of a report."""
+    told = [[str(r.get(c, "")) for c in columns] for r in rows]
+    data = {f"{prefix}/data/{at:{STAMP}}-{number}.csv.gz": packed(told[number::2]) for number in range(2)}
+    manifest = {
+        "sourceBucket": bucket,
+        "destinationBucket": "arn:aws:s3:::reports",
+        "version": "2016-11-30",
+        "creationTimestamp": str(int(at.timestamp() * 1000)),
+        "fileFormat": "CSV",
+        "fileSchema": ", ".join(columns),
+        "files": [{"key": k, "size": len(d), "MD5checksum": digest(d)} for k, d in data.items()],
+    }
+    text = json.dumps(manifest, indent=2).encode()
+    folder = f"{prefix}/{at:{STAMP}}"
+    return {**data, f"{folder}/manifest.json": text, f"{folder}/manifest.checksum": digest(text).encode()}
 
 
 def digest(data: bytes) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from contract.source import delivered
-from servers.s3 import Proxy, Rclone, rclone_server
-from sources.inventory_lab import COLUMNS, DATA, NOW, Reported, digest, packed, row, write_manifest
+from servers.s3 import Moto, Proxy, Rclone, moto_server, rclone_server
+from sources.inventory_lab import COLUMNS, DATA, NOW, Reported, digest, packed, report_files, row, write_manifest
+from sources.s3_lab import source_of
 
 from restorekit.errors import PointExpired
 from restorekit.formats.layout import Layout
@@ -20,7 +21,7 @@ from restorekit.sources.s3.newer import Crossing, Stretch, plan
 from restorekit.sources.s3.reports import Reports
 from restorekit.sources.s3.settings import S3Settings
 
-__all__ = ["rclone_server"]
+__all__ = ["moto_server", "rclone_server"]
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -333,3 +334,28 @@ def test_nothing_where_keys_do_not_sort_by_time(layout: str):
 
 def test_nothing_where_a_full_listing_costs_no_more():
     assert planned("{database}/{time:%Y-%m-%dT%H}.sql", "abcdefgh", HOURS[:500]) == []
+
+
+@pytest.mark.long
+def test_versions_come_out_of_a_report_and_from_on_top_of_it(moto_server: Moto, tmp_path: Path):
+    client, bucket = moto_server.client, moto_server.bucket("dumps-in-versions", versioned=True)
+    moto_server.bucket("dumps-reports")
+    names = [f"db1/shop/{at:%Y-%m-%dT%H%M}.sql" for at in reversed(HOURS[80:1080])]
+    put = [(name, client.put_object(Bucket=bucket, Key=name, Body=DATA)["VersionId"]) for name in [*names, names[5]]]
+    section = moto_server.section(bucket, layout=Reported.layout, timezone="UTC")
+    known = source_of(tmp_path, section).scan([])
+    assert len(known.points) == 1001
+
+    told = {"IsLatest": "true", "IsDeleteMarker": "false"}
+    at = NOW - 3 * HOUR
+    rows = [row(bucket, name, NOW, DATA, VersionId=version, **told) for name, version in put[:-1]]
+    rows += [row(bucket, names[7], HOURS[1072], DATA, VersionId="gone", **told)]
+    report = report_files(bucket, "inv", rows, at, columns=(*COLUMNS, "VersionId", "IsLatest", "IsDeleteMarker"))
+    for key, data in report.items():
+        client.put_object(Bucket="dumps-reports", Key=key, Body=data)
+    new = client.put_object(Bucket=bucket, Key=f"db1/shop/{NOW - HOUR:%Y-%m-%dT%H%M}.sql", Body=DATA)["VersionId"]
+
+    inventory = {"bucket": "dumps-reports", "prefix": "inv"}
+    scan = source_of(tmp_path, {**section, "inventory": inventory}).scan(known.points)
+    assert (scan.problems, scan.gone) == ((), ())
+    assert {p.locator["version"] for p in scan.points} == {"gone", new}

@@ -68,7 +68,8 @@ class S3:
         if self._reports is None:
             return scanner.scan(known, entries(self._bucket, versioned=versioned))
         survey = Survey(self._bucket, self._reports, self._claimed)
-        found = scanner.scan(known, survey.entries(known, versioned=versioned))
+        mine = [point for point in known if point.source == self.name]
+        found = scanner.scan(mine, survey.entries(mine, versioned=versioned))
         return found.model_copy(update={"problems": (*survey.problems, *found.problems)})
 
     def readiness(self, points: Sequence[RecoveryPoint]) -> list[Readiness]:

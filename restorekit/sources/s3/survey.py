@@ -32,7 +32,10 @@ class Survey:
         self.problems: list[str] = []
 
     def entries(self, known: Sequence[RecoveryPoint], *, versioned: bool) -> Iterable[Entry]:
-        """As `listing.entries` gives them, in any order. Raises what `Bucket.explained` does."""
+        """As `listing.entries` gives them, in any order; `known` are points of this bucket alone.
+
+        Raises what `Bucket.explained` does.
+        """
         everything = entries(self._bucket, versioned=versioned)
         first = list(islice(everything, PAGE))
         if len(first) < PAGE:
@@ -84,8 +87,11 @@ class Survey:
             for entry in found:
                 rows.setdefault(entry.key, []).append(entry)
         for point in known:
-            if point.state != PointState.EXPIRED and not any(point.locator["key"] in stretch for stretch in sure):
-                _keep_young(rows, point.locator, old)
+            young = _entry(point.locator)
+            if point.state == PointState.EXPIRED or young.modified < old:
+                continue
+            if not any(young.key in stretch for stretch in sure):
+                _keep(rows, young, point.locator)
         return chain.from_iterable(rows.values())
 
 
@@ -96,9 +102,8 @@ def _within(keys: Sequence[str], stretch: Stretch) -> Iterator[str]:
         yield key
 
 
-def _keep_young(rows: dict[str, list[Entry]], locator: dict[str, str], old: datetime) -> None:
-    """Put back what is known, too young for the report, and not replaced by anything younger in it."""
-    entry = Entry(
+def _entry(locator: dict[str, str]) -> Entry:
+    return Entry(
         key=locator["key"],
         size=int(locator["size"]),
         etag=locator["etag"],
@@ -106,12 +111,15 @@ def _keep_young(rows: dict[str, list[Entry]], locator: dict[str, str], old: date
         storage=locator["storage"],
         version=locator.get("version"),
     )
-    here = rows.setdefault(entry.key, [])
-    same = [e for e in here if e.version == entry.version]
-    if entry.modified < old or any(e.modified >= entry.modified for e in same):
+
+
+def _keep(rows: dict[str, list[Entry]], young: Entry, locator: dict[str, str]) -> None:
+    """Put back what is known, and what lies beside it, unless the report has something younger in its place."""
+    here = rows.setdefault(young.key, [])
+    if any(e.version == young.version and e.modified >= young.modified for e in here):
         return
-    here[:] = [*(e for e in here if e.version != entry.version), entry]
+    here[:] = [*(e for e in here if e.version != young.version), young]
     for name, suffix in NAMES.items():
         if name in locator:
-            side = entry._replace(key=entry.key + suffix, version=locator[name] or None)
+            side = young._replace(key=young.key + suffix, version=locator[name] or None)
             rows.setdefault(side.key, [side])
