@@ -204,7 +204,7 @@ class Chronicling(Protocol):
         ...
 
 
-class Engine(Sandboxing, Loading, Describing, Comparing, Exchanging, Capturing, Chronicling, Protocol):
+class Engine(Sandboxing, Loading, Describing, Comparing, Exchanging, Capturing, Extracting, Chronicling, Protocol):
     """One database kind on one server."""
 
     name: str

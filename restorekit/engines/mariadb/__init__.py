@@ -202,5 +202,4 @@ class MariaDB:
 PROVIDER = MariaDB
 
 _conforms: type[ports.Engine] = MariaDB
-_extracts: type[ports.Extracting] = MariaDB
 """The type checker compares every method with the port."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -15,6 +15,7 @@ from restorekit.engines.sqlite import (
     connect,
     contents,
     exchange,
+    extract,
     history,
     inventory,
     preflight,
@@ -25,7 +26,7 @@ from restorekit.engines.sqlite import (
 )
 from restorekit.engines.sqlite.load import load
 from restorekit.engines.sqlite.places import HOLD, UNDO, Places
-from restorekit.errors import PreflightRefused, RestorekitError, SourceDamaged
+from restorekit.errors import PreflightRefused, RestorekitError, SourceDamaged, UsageError
 from restorekit.model.artifact import Loaded
 from restorekit.model.changes import LogReading
 from restorekit.model.contents import Contents
@@ -37,7 +38,7 @@ from restorekit.model.point import Compression, Format
 from restorekit.model.shown import ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
-from restorekit.ports import Watch
+from restorekit.ports import Extraction, Watch
 
 
 class SQLite:
@@ -188,6 +189,12 @@ class SQLite:
             self.capture(where.schema_name, out, watch)
         else:
             capture.export(self._file(where), out, watch)
+
+    def extract(self, datadir: Path, schema_name: str, watch: Watch) -> AbstractContextManager[Extraction]:
+        """A database file out of a copied folder; never out of live's own, since recovering writes."""
+        if datadir.resolve() == self._places.directory:
+            raise UsageError(f"{datadir} is live's own folder and no copy; nothing was touched")
+        return extract.extract(datadir, schema_name, watch)
 
     def changes(self, cursor: str) -> LogReading:
         """The states of the databases whose files were touched, and the names of the others."""
