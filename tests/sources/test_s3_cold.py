@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,24 @@ def test_a_header_of_a_thaw_that_is_over_is_believed_only_after_a_byte_was_read(
     ice.stub.add_client_error("get_object", "InvalidObjectState", "x", 403, expected_params=ANY_GET)
     with pytest.raises(SourceUnavailable, match="cold storage"):
         ice.freezer().warm([point()], "standard", Quiet())
+
+
+def test_a_service_that_names_no_end_of_its_thaw_is_not_asked_again(aws: Callable[..., Aws]):
+    ice = aws()
+    ice.head(restore='ongoing-request="false"')
+    (answer,) = ice.freezer().readiness([point()])
+    assert (answer.state, answer.until) == ("ready", None)
+
+
+def test_what_somebody_else_thawed_is_readable_though_we_may_not_make_it_longer(aws: Callable[..., Aws]):
+    ice = aws()
+    near = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
+    ice.head(restore=done(near))
+    ice.stub.add_response("get_object", {"Body": BytesIO(b"-")}, ANY_GET)
+    ice.refuses("Standard", "AccessDenied", 403)
+    (answer,) = ice.freezer().warm([point()], "", Quiet())
+    assert (answer.state, answer.until) == ("ready", near)
+    assert "cannot be kept longer" in answer.why
 
 
 def test_an_expiry_in_the_past_is_cold_again(aws: Callable[..., Aws]):

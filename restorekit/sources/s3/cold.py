@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from restorekit.errors import ConfigError, SourceUnavailable, UnknownName
+from restorekit.errors import ConfigError, RestorekitError, SourceUnavailable, UnknownName
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.readiness import READY, Readiness
 from restorekit.model.value import Moment, Value
@@ -36,12 +36,21 @@ _SOONEST_S = 30.0
 
 
 class Frost(Value):
-    """How one object version stands: frozen in `archive` (None: not at all), being thawed, or readable until."""
+    """How one object version stands: frozen in `archive` (None: not at all), being thawed, or thawed `until`.
+
+    Some services name no end; then `until` is None.
+    """
 
     archive: Archive | None
     size: int
-    ongoing: bool = False
+    thaw: Literal["", "ongoing", "over"] = ""
     until: Moment | None = None
+
+    @property
+    def readable(self) -> bool:
+        """What is tiered is readable only where it is frozen no more; its thaw leaves no copy."""
+        thawed = self.thaw == "over" and self.archive in _COPIED
+        return self.archive is None or (thawed and (self.until is None or self.until > datetime.now(UTC)))
 
 
 class Asked(Value):
@@ -53,7 +62,7 @@ class Asked(Value):
 
 
 def frost(head: Mapping[str, Any]) -> Frost:
-    """Read a HEAD. An expiry that has passed counts as frozen. Raises SourceUnavailable for words not understood."""
+    """Read a HEAD. Raises SourceUnavailable for words not understood."""
     size = int(head["ContentLength"])
     kept = head.get("ArchiveStatus") if head.get("StorageClass") == _TIERED else head.get("StorageClass")
     archive = next((known for known in get_args(Archive) if known == kept), None)
@@ -63,7 +72,7 @@ def frost(head: Mapping[str, Any]) -> Frost:
     if said is None:
         raise SourceUnavailable(f"S3 answers {head['Restore']!r} about a thaw, which is not understood")
     until = parsedate_to_datetime(said[2]) if said[2] else None
-    return Frost(archive=archive, size=size, ongoing=said[1] == "true", until=until)
+    return Frost(archive=archive, size=size, thaw="ongoing" if said[1] == "true" else "over", until=until)
 
 
 class Freezer:
@@ -98,10 +107,11 @@ class Freezer:
     def _judged(self, point: RecoveryPoint, look: Frost) -> Readiness:
         if look.archive is None:
             return READY
-        if look.ongoing:
+        if look.readable:
+            until = f" until {_shown(look.until)}" if look.until else ""
+            return Readiness(state="ready", why=f"thawed{until}", until=look.until)
+        if look.thaw == "ongoing":
             return self._thawing(point, look)
-        if look.until is not None and look.until > datetime.now(UTC):
-            return Readiness(state="ready", why=f"thawed until {_shown(look.until)}", until=look.until)
         days = "" if look.archive not in _COPIED else f"; it then stays readable for {self._settings.days} days"
         return Readiness(
             state="cold",
@@ -143,7 +153,7 @@ class Freezer:
         if judged.state == "ready":
             self._prove(point, look)
             if judged.until is not None and judged.until < datetime.now(UTC) + timedelta(seconds=self._settings.margin):
-                return self._extended(point, judged.until)
+                return self._extended(point, look, judged)
         return judged
 
     def _asked_for(self, point: RecoveryPoint, look: Frost, way: str) -> Readiness:
@@ -152,14 +162,14 @@ class Freezer:
             self._restore(point, look, way)
         except _NoCapacity as error:
             if not self._settings.expedited_fallback:
-                text = f"{_where(point)}: S3 has no capacity for an expedited thaw now; nothing was asked for"
+                text = f"{point.locator['key']}: S3 has no capacity for an expedited thaw now; nothing was asked for"
                 raise SourceUnavailable(text, hint="Try again, or choose another way.") from error
             asked = Asked(at=asked.at, way="standard", why="(S3 has no capacity for an expedited thaw now)")
             self._restore(point, look, asked.way)
         self._write(point, asked)
         judged = self._judged(point, self._look(point))
         if judged.state == "cold":
-            text = f"{_where(point)}: S3 took the request for a thaw, but shows none"
+            text = f"{point.locator['key']}: S3 took the request for a thaw, but shows none"
             raise SourceUnavailable(text, hint="Look again later; asking once more asks S3 once more.")
         return judged
 
@@ -178,7 +188,7 @@ class Freezer:
                 if code == _NO_CAPACITY:
                     raise _NoCapacity from error
                 if code == "AccessDenied":
-                    text = f"{_where(point)}: these credentials may not ask for a thaw; nothing was asked for"
+                    text = f"{point.locator['key']}: these credentials may not ask for a thaw; nothing was asked for"
                     raise ConfigError(text, hint="Allow s3:RestoreObject, or have somebody thaw the object.") from error
                 if code != _RUNNING:
                     raise
@@ -190,14 +200,15 @@ class Freezer:
                 which = pinned(point.locator)
                 self._bucket.client.get_object(Bucket=self._bucket.name, Range="bytes=0-0", **which)["Body"].read()
 
-    def _extended(self, point: RecoveryPoint, until: datetime) -> Readiness:
-        look = self._look(point)
-        self._restore(point, look, "standard")
-        judged = self._judged(point, self._look(point))
-        if judged.until is None or judged.until <= until:
-            return judged
-        why = f"{judged.why}; it was {_shown(until)}, which is less than {_hours(self._settings.margin)} ahead"
-        return judged.model_copy(update={"why": why})
+    def _extended(self, point: RecoveryPoint, look: Frost, near: Readiness) -> Readiness:
+        """Nothing is lost where this fails: it can be read now."""
+        soon = f"which is less than {self._settings.margin / 3600:.0f} hours ahead"
+        try:
+            self._restore(point, look, "standard")
+            judged = self._judged(point, self._look(point))
+        except RestorekitError as error:
+            return near.model_copy(update={"why": f"{near.why}, {soon}; it cannot be kept longer: {error.message}"})
+        return judged.model_copy(update={"why": f"{judged.why}; before, it was {near.why}, {soon}"})
 
     def _asked(self, point: RecoveryPoint) -> Asked | None:
         try:
@@ -219,14 +230,6 @@ class Freezer:
 
 class _NoCapacity(Exception):
     """No expedited thaw to be had now; never leaves this file."""
-
-
-def _where(point: RecoveryPoint) -> str:
-    return point.locator["key"]
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.0f} hours"
 
 
 def _shown(moment: datetime) -> str:
