@@ -160,6 +160,40 @@ class Paper:
             found = self.sql(f"SELECT {key} FROM {table} WHERE CAST({column} AS BLOB) = ?", value)
         return int(found[0][0])
 
+    def nights(self, jobs: int, files: int) -> None:
+        """So many jobs of so many dumps each, every one in three pieces on two of 400 volumes."""
+        end = self.epoch("2005-01-01 03:10:00")
+        first = "/backup/db1/d0.sql"
+        self.job(0, "2005-01-01", {first: 1000})
+        self.sql("DELETE FROM Job WHERE JobId = 0")
+        count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {})"
+        self.sql(
+            f"{count.format(400)} INSERT INTO Media (VolumeName, MediaType, VolStatus, InChanger) "
+            "SELECT printf('V%04d', i), 'LTO8', 'Full', 1 FROM n"
+        )
+        self.sql(
+            f"{count.format(jobs)} INSERT INTO Job (JobId, Job, Name, Type, Level, ClientId, JobStatus, SchedTime, "
+            "StartTime, EndTime, JobTDate, JobFiles, FileSetId, VolSessionId, VolSessionTime) "
+            "SELECT i, 'Dumps.' || i, 'Dumps', 'B', CASE i % 50 WHEN 1 THEN 'F' ELSE 'I' END, 1, 'T', '', "
+            "datetime(? + i * 10800, 'unixepoch'), '', ? + i * 10800, ?, 1, i, 1231000000 FROM n",
+            end,
+            end,
+            files,
+        )
+        self.sql(
+            f"{count.format(3)} INSERT INTO JobMedia (JobId, MediaId, FirstIndex, LastIndex) SELECT JobId, "
+            "2 + (JobId / 25 + i / 3) % 400, i, CASE i WHEN 3 THEN ? ELSE i END FROM Job, n ORDER BY JobId, i",
+            files,
+        )
+        self.sql(
+            f"{count.format(files)} INSERT INTO Filename (FilenameId, Name) SELECT 100 + i, 'd' || i || '.sql' FROM n"
+        )
+        self.sql(
+            f"{count.format(files)} INSERT INTO File (FileIndex, JobId, PathId, FilenameId, LStat, MD5) "
+            "SELECT i, j.JobId, f.PathId, 100 + i, f.LStat, f.MD5 FROM Job j, n, "
+            "(SELECT PathId, LStat, MD5 FROM File WHERE JobId = 0) f ORDER BY j.JobId, i"
+        )
+
     def source(self, **settings: Any) -> Source:
         section = {"kind": "bacula", "catalog": f"sqlite:///{self.file}", "layout": "/backup/{engine}/{database}.sql"}
         section |= {"console": "none", "storage": "Tape", "restore_client": "staging-fd", "where": "restored"}

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -445,6 +446,21 @@ def test_a_job_of_more_files_than_one_statement_gives(paper: Paper):
     paper.record(15, 45_000, "/backup/db1/last.sql", 9, 1)
     scan = paper.scan()
     assert (set(states(scan.points)), scan.unparsed) == ({"first", "last"}, 44_998)
+
+
+@pytest.mark.long
+def test_ten_thousand_jobs_cost_a_listing(paper: Paper):
+    paper.nights(10_000, 10)
+    began = time.monotonic()
+    scan = paper.scan()
+    first = time.monotonic()
+    assert (len(scan.points), scan.problems) == (100_000, ())
+    assert paper.scan(scan.points).points == ()
+    again = time.monotonic()
+    paper.source().check()  # the statements of a listing, and nothing else
+    listed = time.monotonic()
+    assert (again - first) * 2 < first - began
+    assert listed - again < 2  # for so long at most a director with this catalog waits
 
 
 # The catalog itself

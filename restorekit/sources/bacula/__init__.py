@@ -38,7 +38,7 @@ class Bacula:
     def check(self) -> list[Finding]:
         """What the catalog is, how many backups it lists, and whether the director can be asked to restore."""
         try:
-            jobs = len({row["jobid"] for row in self._catalog.listing()})
+            jobs = len(self._catalog.listing().jobs)
             product = self._catalog.dialect.product
         except RestorekitError as error:
             return [Finding(severity="refuse", code=error.code, text=error.message, hint=error.hint)]
@@ -46,7 +46,7 @@ class Bacula:
         return [Finding(severity="ok", code="catalog", text=text), *self._tapes.check()]
 
     def scan(self, known: Sequence[RecoveryPoint]) -> Scan:
-        """See `ports.Source.scan`. A catalog in which nothing changed costs one statement."""
+        """See `ports.Source.scan`. A catalog in which nothing changed costs a listing of its jobs."""
         settings, rules = self._settings, self._rules
         selection = Selection(frozenset(settings.jobs), frozenset(settings.clients))
         told = (sorted(selection.jobs), sorted(selection.clients), settings.offsite, settings.accept_bpipe_writer)

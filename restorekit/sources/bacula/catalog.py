@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sqlalchemy import Engine, NullPool, RowMapping, bindparam, create_engine, make_url, text
@@ -26,6 +26,14 @@ _ROWS = 20_000
 """Rows of File per statement: some tenths of a second."""
 _JOBS = 500
 """Ids in one statement."""
+
+
+class Listing(NamedTuple):
+    """Rows of `Dialect.jobs`, `parts` and `tapes`."""
+
+    jobs: list[Row]
+    parts: list[Row]
+    tapes: list[Row]
 
 
 class Volume(Value):
@@ -80,9 +88,13 @@ class Catalog:
                 hint="Is it a Bacula or Bareos catalog, and may this user read its tables?",
             ) from error
 
-    def listing(self) -> list[Row]:
-        """See `Dialect.listing`."""
-        return self.ask(self.dialect.listing)
+    def listing(self) -> Listing:
+        """All backup jobs and the state of their volumes, without names of files.
+
+        Jobs come first: what a job has written is in the catalog before it is said to have ended well. Three short
+        statements, for one that joins them holds the director up (measured: 18 s for 10,000 jobs instead of 0.2).
+        """
+        return Listing(*(self.ask(asked) for asked in (self.dialect.jobs, self.dialect.parts, self.dialect.tapes)))
 
     def files(self, jobs: Mapping[int, int]) -> Iterator[Row]:
         """Rows of File of `jobs` (JobId to number of its files), a bounded number per statement."""

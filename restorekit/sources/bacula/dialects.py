@@ -28,26 +28,36 @@ class Dialect:
         return form.format(expression)
 
     @property
-    def listing(self) -> str:
-        """Every backup with each of its volumes and their state; no names of files. One row per job and volume."""
-        vol_type = "m.VolType" if self.vol_type else "0"
+    def jobs(self) -> str:
+        """Every backup job, oldest first; no names of files."""
         return f"""
             SELECT j.JobId AS jobid, j.Job AS job, j.Name AS name, c.Name AS client, fs.FileSet AS fileset,
                    j.Type AS type, j.Level AS level, j.JobStatus AS status, j.StartTime AS start_local,
                    j.EndTime AS end_local, j.JobTDate AS ended, j.JobFiles AS files, j.PurgedFiles AS purged,
                    j.VolSessionId AS session_id, j.VolSessionTime AS session_time, j.PriorJobId AS prior,
-                   c.FileRetention AS file_retention, c.JobRetention AS job_retention,
-                   jm.MediaId AS mediaid, jm.Parts AS parts, m.VolumeName AS volume, m.VolStatus AS vol_status,
-                   m.Enabled AS enabled, m.InChanger AS in_changer, m.Slot AS slot, m.LastWritten AS written_local,
-                   m.VolRetention AS vol_retention, {vol_type} AS vol_type
+                   c.FileRetention AS file_retention, c.JobRetention AS job_retention
             FROM Job j
             JOIN Client c ON c.ClientId = j.ClientId
             LEFT JOIN FileSet fs ON fs.FileSetId = j.FileSetId
-            LEFT JOIN (SELECT JobId, MediaId, count(*) AS Parts, min(JobMediaId) AS Place
-                       FROM JobMedia GROUP BY JobId, MediaId) jm ON jm.JobId = j.JobId
-            LEFT JOIN Media m ON m.MediaId = jm.MediaId
             WHERE j.Type IN ({self._quoted_types})
-            ORDER BY j.JobTDate, j.JobId, jm.Place"""
+            ORDER BY j.JobTDate, j.JobId"""
+
+    @property
+    def parts(self) -> str:
+        """On which volumes jobs lie, in how many pieces; by an index alone in the usual catalogs."""
+        return """
+            SELECT JobId AS jobid, MediaId AS mediaid, count(*) AS parts
+            FROM JobMedia GROUP BY JobId, MediaId ORDER BY JobId, MediaId"""
+
+    @property
+    def tapes(self) -> str:
+        """The state of every volume."""
+        vol_type = "VolType" if self.vol_type else "0"
+        return f"""
+            SELECT MediaId AS mediaid, VolumeName AS volume, VolStatus AS vol_status, Enabled AS enabled,
+                   InChanger AS in_changer, LastWritten AS written_local, VolRetention AS vol_retention,
+                   {vol_type} AS vol_type
+            FROM Media"""
 
     @property
     def files(self) -> str:

@@ -1,15 +1,13 @@
 """Jobs as the catalog lists them, the state of their volumes, and which jobs are one and the same backup."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from restorekit.formats.layout import bounds
 from restorekit.model.point import PointState
-from restorekit.sources.bacula.catalog import Row
+from restorekit.sources.bacula.catalog import Listing, Row
 from restorekit.sources.bacula.dialects import FILE_DEVICE
 
 GOOD = frozenset("TW")
@@ -26,8 +24,7 @@ _DOOMED = {"Purged", "Recycle"}
 _WRITTEN = {"Append"}
 
 
-@dataclass(frozen=True, slots=True)
-class Tape:
+class Tape(NamedTuple):
     """A volume of a job. `name` is empty if the catalog has lost it; `until`: it is not overwritten before (ISO)."""
 
     name: str
@@ -52,8 +49,11 @@ class Tape:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+LOST = Tape(name="", status="", enabled=1, in_library=False, until="", is_file=False)
+"""A volume that pieces lie on and that the catalog no longer has."""
+
+
+class Job(NamedTuple):
     """A backup job. `ended` in epoch seconds; `start_local`/`end_local` are the director's clock, without zone."""
 
     jobid: int
@@ -97,18 +97,16 @@ class Job:
         return ", ".join(t.name or "an unknown one" for _, t in self.tapes)
 
 
-def jobs_of(rows: Iterable[Row], zone: ZoneInfo) -> list[Job]:
-    """Jobs out of the rows of `Dialect.listing`, oldest first."""
-    tapes: dict[int, Tape] = {}
-    return [_job(list(some), zone, tapes) for _, some in groupby(rows, key=lambda r: r["jobid"])]
+def jobs_of(listing: Listing, zone: ZoneInfo) -> list[Job]:
+    """Jobs with their volumes, oldest first."""
+    tapes = {row["mediaid"]: _tape(row, zone) for row in listing.tapes}
+    parts: dict[int, list[Row]] = {}
+    for row in listing.parts:
+        parts.setdefault(row["jobid"], []).append(row)
+    return [_job(row, parts.get(row["jobid"], []), tapes) for row in listing.jobs]
 
 
-def _job(rows: list[Row], zone: ZoneInfo, tapes: dict[int, Tape]) -> Job:
-    row = rows[0]
-    held = [r for r in rows if r["mediaid"] is not None]
-    for one in held:
-        if one["mediaid"] not in tapes:
-            tapes[one["mediaid"]] = _tape(one, zone)
+def _job(row: Row, parts: Sequence[Row], tapes: Mapping[int, Tape]) -> Job:
     kept = [s for s in (row["file_retention"], row["job_retention"]) if s]
     return Job(
         jobid=row["jobid"],
@@ -127,8 +125,8 @@ def _job(rows: list[Row], zone: ZoneInfo, tapes: dict[int, Tape]) -> Job:
         session=f"{row['session_id']}/{row['session_time']}",
         prior=row["prior"] or 0,
         records_until=_iso(row["ended"] + min(kept)) if kept and row["ended"] else "",
-        tapes=tuple((r["mediaid"], tapes[r["mediaid"]]) for r in held),
-        parts=sum(r["parts"] for r in held),
+        tapes=tuple((p["mediaid"], tapes.get(p["mediaid"], LOST)) for p in parts),
+        parts=sum(p["parts"] for p in parts),
     )
 
 

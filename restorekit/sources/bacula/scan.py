@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +62,7 @@ class Scanner:
         here = dict(mine) | self._made | {p.id: p for p in gone}
         here |= {p.id: p for p in bounded_below(here.values(), lambda p: f"{p.locator['client']} {p.locator['path']}")}
         here |= {p.id: p for p in clashes([p for p in here.values() if p.state != PointState.EXPIRED])}
-        changed = tuple(p for p in here.values() if mine.get(p.id) != p)
+        changed = tuple(p for p in here.values() if (old := mine.get(p.id)) is not p and old != p)
         return Scan(
             source=self._source,
             scanned_at=datetime.now(UTC),
@@ -249,7 +248,7 @@ def _portions(news: Iterable[tuple[str, list[Job], str]]) -> Iterator[list[tuple
 
 
 def _sign(members: Sequence[Job], chain: Sequence[Chain | None]) -> str:
-    told = repr(([astuple(j) for j in members], chain))
+    told = json.dumps([members, chain])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
