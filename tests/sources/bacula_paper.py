@@ -7,6 +7,7 @@ paper.source().scan([])
 
 import base64
 import contextlib
+import functools
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,15 @@ def tables(product: str) -> list[str]:
     return [f"CREATE TABLE {n} ({', '.join(filter(None, (LATER.get(n, ''), extra.get(n, ''))))})" for n in names]
 
 
+@functools.cache
+def empty() -> bytes:
+    """Debian's tables without rows, made once."""
+    sql = DDL.read_text().partition("<<END-OF-DATA\n")[2].partition("END-OF-DATA")[0]
+    with contextlib.closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(sql)
+        return made.serialize()
+
+
 def number(value: int) -> str:
     """As Bacula writes numbers."""
     digits = ""
@@ -82,9 +92,7 @@ class Paper:
     def __init__(self, base: Path, zone: str = "Europe/Berlin") -> None:
         self.base, self.zone = base, ZoneInfo(zone)
         self.file = base / "catalog.db"
-        with contextlib.closing(sqlite3.connect(self.file)) as made:
-            sql = DDL.read_text().partition("<<END-OF-DATA\n")[2].partition("END-OF-DATA")[0]
-            made.executescript(sql)
+        self.file.write_bytes(empty())
         self.sql(
             "INSERT INTO Client (ClientId, Name, Uname, FileRetention, JobRetention) VALUES (1, 'db1-fd', '', ?, ?)",
             YEAR_S,
@@ -94,6 +102,7 @@ class Paper:
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(self.file)) as connection, connection:
+            connection.execute("PRAGMA synchronous = OFF")
             return list(connection.execute(statement, values))
 
     def add(self, table: str, **values: Any) -> None:
