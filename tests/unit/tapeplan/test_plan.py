@@ -117,8 +117,10 @@ def test_a_volume_is_fetched_from_a_drive_that_has_nothing_to_do() -> None:
 def test_two_busy_tapes_do_not_starve_who_needs_both() -> None:
     both = customer("both", piece("V1"), piece("V2"), minutes_ago=200)
     crowd = [customer(f"{v}{n}", piece(v, n), minutes_ago=100 - n) for v in ("V1", "V2") for n in range(20)]
-    plan = planned([both, *crowd], [Drive(volume="V1", free_in_s=50), Drive(volume="V2", free_in_s=90)], EPOCH)
-    assert order(plan)[0] == "both"
+    drives = [Drive(volume="V1", free_in_s=50), Drive(volume="V2", free_in_s=90)]
+    assert order(planned([both, *crowd], drives, EPOCH))[0] == "both"
+    other = customer("other", piece("V3"), minutes_ago=95)
+    assert order(planned([both, other, *crowd], drives, EPOCH))[:2] == ["other", "both"]
 
 
 def test_customers_before_drills_and_drills_of_a_volume_together() -> None:

@@ -14,6 +14,7 @@ from unit.tapeplan.library import (
     along,
     bound,
     fifo,
+    group,
     requests,
     smith,
     way,
@@ -23,7 +24,7 @@ from unit.tapeplan.library import (
 from restorekit.model.tapeplan import TapePlan, TapeWish
 from restorekit.tapeplan import LTO8
 from restorekit.tapeplan.jobs import AGED_S, DRILLS_S
-from restorekit.tapeplan.policy import PATIENCE_S
+from restorekit.tapeplan.policy import PATIENCE_S, stay
 from restorekit.tapeplan.words import LATE
 
 
@@ -75,13 +76,15 @@ def test_what_was_promised(hours: float) -> None:
 
 def test_a_busy_tape_does_not_starve_the_others() -> None:
     """Somebody always wants tape 0; who wants another one waits no longer than latecomers are borne with."""
-    busy = [wish(n, 0, n % 97 / 100 * CAPACITY, 2e9, EPOCH + timedelta(seconds=30 * n)) for n in range(400)]
+    busy = [wish(n, 0, n * 37 % 97 / 100 * CAPACITY, 2e10, EPOCH + timedelta(seconds=75 * n)) for n in range(160)]
     other = wish(999, 1, 1e9, 2e9, EPOCH + timedelta(seconds=60))
-    outcome = Library([*busy, other], drives=1).run()
-    turn = 2 * 3600  # for those who came before its patience was over, at this speed
-    assert outcome.waits[other.id] < PATIENCE_S + turn
-    assert outcome.waits[busy[-1].id] > 0
-    assert outcome.mounts == 3
+    ours, endless = (Library([*busy, other], drives=1, policy=policy).run() for policy in (stay, group))
+    assert endless.waits[other.id] > 0.9 * endless.makespan
+    assert ours.waits[other.id] < 0.5 * ours.makespan
+    begun = dict(ours.starts)
+    ahead = [w for w in busy if begun[w.id] < begun[other.id]]
+    assert all((w.arrived_at - other.arrived_at).total_seconds() <= PATIENCE_S for w in ahead)
+    assert ours.mounts == 3
 
 
 def test_drills_run_when_no_customer_waits_and_never_delay_one_for_long() -> None:
