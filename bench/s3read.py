@@ -31,7 +31,7 @@ class S3Reading:
     megabytes: int
     lines: list[Line] = field(
         default_factory=lambda: [
-            Line("a dump out of a bucket, its MD5 checked", "boto3, one stream and its MD5", 0.9),
+            Line("a dump out of a bucket, its MD5 checked", "boto3, one stream and its MD5", 1.0),
             Line("a dump out of a bucket, not checked", "boto3, one stream, not checked", 0.7),
             Line(f"{_OBJECTS} objects in a bucket, all new", "boto3, the listing alone"),
             Line(f"{_OBJECTS} objects in a bucket, nothing new", "boto3, the listing alone", 1.5),
