@@ -1,4 +1,4 @@
-"""The contract, and the founding inventory, on a real Bacula with a virtual library."""
+"""The contract, on a real Bacula with a virtual library."""
 
 from collections.abc import Iterator
 from pathlib import Path
