@@ -14,7 +14,7 @@ from restorekit.model.tapeplan import Drive, TapePlan, TapeWish
 from restorekit.tapeplan import planned
 from restorekit.tapeplan.policy import PATIENCE_S
 
-BOUNDED = settings(max_examples=100, deadline=None, derandomize=True)
+BOUNDED = settings(max_examples=60, deadline=None, derandomize=True)
 MOSTLY = st.integers(0, 9).map(bool)
 VOLUMES = [f"V{n}" for n in range(6)]
 
