@@ -17,13 +17,14 @@ import pytest
 from servers.btrfs import Disk, btrfs_disk, snapshot, subvolume
 from servers.mariadb import OS_USER, LiveServer, server_folder
 from servers.mariadb_live import Quiet, cache, live_on
+from servers.mariadb_sandbox import small_disk
 from servers.zoo import ZOO
 
 from restorekit.discovery import provider
 from restorekit.engines.mariadb import MariaDB
 from restorekit.engines.mariadb.connect import Settings
 from restorekit.engines.mariadb.contents import contents
-from restorekit.errors import Cancelled, EngineUnavailable, PointUnusable, SourceDamaged
+from restorekit.errors import Cancelled, DiskFull, EngineUnavailable, PointUnusable, SourceDamaged
 from restorekit.model.artifact import Loaded
 from restorekit.model.contents import Contents
 from restorekit.model.database import Where
@@ -51,7 +52,7 @@ def copied(data: Path, to: Path) -> Path:
 @pytest.fixture(scope="module")
 def killed() -> Iterator[tuple[Path, Contents]]:
     """The data directory of a server that was killed in the middle of its work, and what the zoo in it held."""
-    with LiveServer.running(log_bin=True, event_scheduler=True) as live:
+    with LiveServer.running(log_bin=True, event_scheduler=True, args=("--innodb-log-file-size=8M",)) as live:
         live.script("CREATE DATABASE zoo; CREATE DATABASE `other-shop`; CREATE TABLE `other-shop`.t (a TEXT)")
         live.script(f"INSERT INTO `other-shop`.t VALUES ('{CANARY}')")
         live.script(ZOO, "zoo")
@@ -185,6 +186,13 @@ def test_what_was_committed_last_stands_in_the_binary_log(datadir: Path, engine:
         streamed(engine, datadir)
 
 
+def test_a_server_that_keeps_no_binary_log(engine: MariaDB):
+    with LiveServer.running(args=("--innodb-log-file-size=8M",)) as live:
+        live.script(f"CREATE DATABASE blog; CREATE TABLE blog.t (a TEXT); INSERT INTO blog.t VALUES ('{CANARY}')")
+        live.kill()
+        assert CANARY.encode() in streamed(engine, live.data, "blog")
+
+
 def test_an_index_that_leads_to_the_logs_of_live_is_not_followed(datadir: Path, engine: MariaDB):
     newest = max(datadir.glob("binlog.0*"))
     live = copied(newest, datadir.with_name(newest.name))
@@ -225,6 +233,18 @@ def test_a_server_that_cannot_start_for_other_reasons_is_no_damage(datadir: Path
     with pytest.raises(EngineUnavailable, match="no server could be started"):
         streamed(other, datadir)
     shutil.rmtree(wrapper.parent)
+
+
+def test_a_full_disk_is_no_damage(killed: tuple[Path, Contents], engine: MariaDB):
+    folder = server_folder("rk-small-")
+    with small_disk(folder / "disk", "100m"):
+        datadir = copied(killed[0], folder / "disk" / "data")
+        (datadir / "ibtmp1").unlink()
+        with (folder / "disk" / "filling").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder / "disk").free - (4 << 20))
+        with pytest.raises(DiskFull, match="live is untouched"):
+            streamed(engine, datadir)
+    shutil.rmtree(folder)
 
 
 def test_leaving_early_and_cancelling_leave_no_process(datadir: Path, engine: MariaDB):
@@ -314,7 +334,7 @@ def on_btrfs(btrfs_disk: Disk) -> Iterator[LiveServer]:
     """A live server whose data directory is a subvolume."""
     room = btrfs_disk.room()
     room.chmod(0o755)
-    live = LiveServer(folder=subvolume(room / "live"), log_bin=True, args=("--innodb-buffer-pool-size=64M",))
+    live = LiveServer(folder=subvolume(room / "live"), log_bin=True, args=("--innodb-log-file-size=8M",))
     try:
         live.start()
         yield live

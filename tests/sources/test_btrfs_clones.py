@@ -248,6 +248,21 @@ def test_a_subvolume_inside_the_data_directory_makes_it_unusable(lab: Lab):
     assert not (taken.parent / ".restorekit").exists()
 
 
+def test_snapper_in_the_data_directory_itself_does_no_harm(btrfs_disk: Disk, tmp_path: Path):
+    lab = Lab(btrfs_disk, tmp_path, layout="{database:mysql}/db.opt", holds="datadir", engine="db1", snapper=True)
+    lab.settings["snapshots"] = None
+    lab.write("blog/db.opt", b"")
+    subvolume(lab.live / ".snapshots")
+    taken = snapshot(lab.live, lab.live / ".snapshots/7/snapshot")
+    assert (taken / ".snapshots").exists()
+    with lab.source().clone(points(lab)["blog"], Quiet()) as copy:
+        assert copy.is_relative_to(lab.live / ".snapshots/.restorekit")
+        assert (copy / "blog/db.opt").exists()
+    again = snapshot(lab.live, lab.live / ".snapshots/8/snapshot")
+    assert sorted(p.name for p in again.iterdir()) == [".snapshots", "blog"]
+    assert len(lab.source().scan([]).points) == 2
+
+
 @pytest.mark.parametrize(
     ("link", "target", "leaves"),
     [

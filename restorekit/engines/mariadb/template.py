@@ -85,7 +85,7 @@ def _check_way_in(path: Path, settings: Settings) -> None:
         closed = next((p for p in path.parents if not p.stat().st_mode & 0o001), path.parent)
         raise ConfigError(
             f"the user {user} of staging servers cannot enter {path}",
-            hint=f"chmod o+x {closed}, or choose another `staging` folder.",
+            hint=f"chmod o+x {closed}, or choose another folder (`staging`, or `clones` of the source).",
         )
 
 

@@ -11,13 +11,18 @@ _HINT = "Such a server cannot be brought back from snapshots of this subvolume a
 
 
 def check_enclosed(datadir: Path, watch: Watch) -> None:
-    """Raises PointUnusable for a link that leads out of it and for a subvolume within it, PointExpired."""
+    """Raises PointUnusable for a link that leads out of it and for a subvolume within it, PointExpired.
+
+    No server keeps data under a hidden name; `.snapshots` is often a subvolume of its own.
+    """
     if not datadir.is_dir():
         raise PointExpired(f"{datadir} is no longer there; live is untouched", hint="Scan again.")
     folders = [datadir]
     while folders:
         watch.check()
         for entry in list(os.scandir(folders.pop())):
+            if entry.name.startswith("."):
+                continue
             if entry.is_symlink():
                 _check_link(datadir, Path(entry.path))
             elif entry.is_dir(follow_symlinks=False):
