@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,32 @@ def test_an_object_that_was_replaced_is_not_thawed(ice: Ice):
         with pytest.raises(PointExpired):
             ask(ice.source())
     assert "Restore" not in ice.moto.client.head_object(Bucket=ice.bucket, Key=KEY)
+
+
+def test_what_lies_frozen_beside_a_dump_is_thawed_with_it(ice: Ice):
+    beside = {".sha256": f"{sha256(DATA).hexdigest()}  shop.sql\n".encode(), ".manifest.json": b"{}"}
+    for suffix, data in beside.items():
+        ice.moto.client.put_object(Bucket=ice.bucket, Key=KEY + suffix, Body=data, StorageClass="GLACIER")
+    point = only(ice.source(), "shop")
+    (cold,) = ice.source().readiness([point])
+    assert cold.ways[0].cost == pytest.approx(0.03, rel=0.01)  # three requests
+
+    source = ice.source()
+    assert source.warm([point], "standard", Quiet())[0].state == "thawing"
+    (ready,) = source.readiness([point])
+    assert ready.state == "ready"
+    assert read(source, point) == DATA
+    assert source.manifest(point) == b"{}"
+
+
+def test_a_thawed_dump_with_a_frozen_digest_is_not_ready(ice: Ice):
+    ice.put(DATA, "STANDARD")
+    ice.moto.client.put_object(Bucket=ice.bucket, Key=f"{KEY}.sha256", Body=b"x", StorageClass="DEEP_ARCHIVE")
+    point = only(ice.source(), "shop")
+    (cold,) = ice.source().readiness([point])
+    assert (cold.state, [w.name for w in cold.ways]) == ("cold", ["standard", "bulk"])
+    ice.moto.client.delete_object(Bucket=ice.bucket, Key=f"{KEY}.sha256")
+    assert ice.source().readiness([point])[0].state == "ready"
 
 
 def test_an_overwritten_version_is_judged_by_itself(moto_server: Moto, tmp_path: Path):

@@ -5,6 +5,7 @@ moment; nothing else is remembered but when and how we asked, and losing that co
 asked for once is never asked for twice: asking costs money. Nothing is ever deleted.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -17,14 +18,15 @@ from typing import Any, Literal, get_args
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from restorekit.errors import ConfigError, RestorekitError, SourceUnavailable, UnknownName
+from restorekit.errors import ConfigError, PointExpired, RestorekitError, SourceUnavailable, UnknownName
 from restorekit.model.point import RecoveryPoint
-from restorekit.model.readiness import READY, Readiness
+from restorekit.model.readiness import READY, Readiness, Way
 from restorekit.model.value import Moment, Value
 from restorekit.ports import Watch
+from restorekit.sources.s3.beside import NAMES
 from restorekit.sources.s3.bucket import Bucket
 from restorekit.sources.s3.explain import code_of
-from restorekit.sources.s3.objects import head, pinned
+from restorekit.sources.s3.objects import Locator, head, pinned
 from restorekit.sources.s3.tiers import Archive, ThawSettings, span, ways
 
 _RESTORE = re.compile(r'ongoing-request="(true|false)"(?:\s*,\s*expiry-date="([^"]+)")?')
@@ -83,35 +85,47 @@ class Freezer:
         self._bucket, self._settings, self._folder = bucket, settings, folder
 
     def readiness(self, points: Sequence[RecoveryPoint]) -> list[Readiness]:
-        """See `ports.Source.readiness`: one HEAD per point, whatever the last listing said about it."""
-        return [self._judged(point, self._look(point)) for point in points]
+        """See `ports.Source.readiness`: a HEAD per object, whatever the last listing said about it."""
+        return [_together([self._judged(*found) for found in self._looks(point)]) for point in points]
 
     def warm(self, points: Sequence[RecoveryPoint], way: str, watch: Watch) -> list[Readiness]:
         """See `ports.Source.warm`. Raises UnknownName for a way that is not offered, before anything is asked for."""
-        looks = [self._look(point) for point in points]
-        for point, look in zip(points, looks, strict=True):
-            self._offers(point, look, way)
+        looks = [self._looks(point) for point in points]
+        for found in looks:
+            _offered(found[0][0]["key"], _together([self._judged(*one) for one in found]), way)
         answers = []
-        for point, look in zip(points, looks, strict=True):
+        for found in looks:
             watch.check()
-            answers.append(self._warmed(point, look, way))
+            answers.append(_together([self._warmed(*one, way) for one in found]))
         return answers
 
     def cool(self, point: RecoveryPoint) -> None:
-        """Forget our note; the thawed copy goes by itself on its day."""
-        self._note(point).unlink(missing_ok=True)
+        """Forget our notes; the thawed copies go by themselves, on their day."""
+        for locator in (point.locator, *_beside(point.locator)):
+            self._note(locator).unlink(missing_ok=True)
 
-    def _look(self, point: RecoveryPoint) -> Frost:
-        return frost(head(self._bucket, point.locator))
+    def _looks(self, point: RecoveryPoint) -> list[tuple[Locator, Frost]]:
+        """The object, and what lies beside it: a frozen digest would stop a delivery just as well."""
+        found = [(point.locator, self._look(point.locator))]
+        for side in _beside(point.locator):
+            with contextlib.suppress(PointExpired):  # what is not there stops nobody
+                found.append((side, self._look(side)))
+        return found
 
-    def _judged(self, point: RecoveryPoint, look: Frost) -> Readiness:
+    def _look(self, locator: Locator) -> Frost:
+        if "size" not in locator:
+            with self._bucket.explained(locator["key"]):
+                return frost(self._bucket.client.head_object(Bucket=self._bucket.name, **pinned(locator)))
+        return frost(head(self._bucket, locator))
+
+    def _judged(self, locator: Locator, look: Frost) -> Readiness:
         if look.archive is None:
             return READY
         if look.readable:
             until = f" until {_shown(look.until)}" if look.until else ""
             return Readiness(state="ready", why=f"thawed{until}", until=look.until)
         if look.thaw == "ongoing":
-            return self._thawing(point, look)
+            return self._thawing(locator, look)
         days = "" if look.archive not in _COPIED else f"; it then stays readable for {self._settings.days} days"
         return Readiness(
             state="cold",
@@ -120,8 +134,8 @@ class Freezer:
             again_s=self._settings.poll,
         )
 
-    def _thawing(self, point: RecoveryPoint, look: Frost) -> Readiness:
-        asked = self._asked(point)
+    def _thawing(self, locator: Locator, look: Frost) -> Readiness:
+        asked = self._asked(locator)
         offered = {w.name: w for w in ways(look.archive, look.size, self._settings)} if look.archive else {}
         way = offered.get(asked.way) if asked else None
         if asked is None or way is None:
@@ -137,49 +151,40 @@ class Freezer:
             ready_at=None if late else ready_at,
         )
 
-    def _offers(self, point: RecoveryPoint, look: Frost, way: str) -> None:
-        judged = self._judged(point, look)
-        names = [w.name for w in judged.ways]
-        if judged.state == "cold" and way not in names:
-            raise UnknownName(
-                f"{point.locator['key']} cannot be thawed by way of {way!r}; nothing was asked for",
-                hint=f"It lies in {look.archive}; offered: {', '.join(names)}.",
-            )
-
-    def _warmed(self, point: RecoveryPoint, look: Frost, way: str) -> Readiness:
-        judged = self._judged(point, look)
+    def _warmed(self, locator: Locator, look: Frost, way: str) -> Readiness:
+        judged = self._judged(locator, look)
         if judged.state == "cold":
-            return self._asked_for(point, look, way)
+            return self._asked_for(locator, look, way)
         if judged.state == "ready":
-            self._prove(point, look)
+            self._prove(locator, look)
             if judged.until is not None and judged.until < datetime.now(UTC) + timedelta(seconds=self._settings.margin):
-                return self._extended(point, look, judged)
+                return self._extended(locator, look, judged)
         return judged
 
-    def _asked_for(self, point: RecoveryPoint, look: Frost, way: str) -> Readiness:
+    def _asked_for(self, locator: Locator, look: Frost, way: str) -> Readiness:
         asked = Asked(at=datetime.now(UTC), way=way)
         try:
-            self._restore(point, look, way)
+            self._restore(locator, look, way)
         except _NoCapacity as error:
             if not self._settings.expedited_fallback:
-                text = f"{point.locator['key']}: S3 has no capacity for an expedited thaw now; nothing was asked for"
+                text = f"{locator['key']}: S3 has no capacity for an expedited thaw now; nothing was asked for"
                 raise SourceUnavailable(text, hint="Try again, or choose another way.") from error
             asked = Asked(at=asked.at, way="standard", why="(S3 has no capacity for an expedited thaw now)")
-            self._restore(point, look, asked.way)
-        self._write(point, asked)
-        judged = self._judged(point, self._look(point))
+            self._restore(locator, look, asked.way)
+        self._write(locator, asked)
+        judged = self._judged(locator, self._look(locator))
         if judged.state == "cold":
-            text = f"{point.locator['key']}: S3 took the request for a thaw, but shows none"
+            text = f"{locator['key']}: S3 took the request for a thaw, but shows none"
             raise SourceUnavailable(text, hint="Look again later; asking once more asks S3 once more.")
         return judged
 
-    def _restore(self, point: RecoveryPoint, look: Frost, way: str) -> None:
+    def _restore(self, locator: Locator, look: Frost, way: str) -> None:
         """Ask S3 for it. Being told that a thaw is under way already is as good as having asked."""
-        which = {k: v for k, v in pinned(point.locator).items() if k != "IfMatch"}
+        which = {k: v for k, v in pinned(locator).items() if k != "IfMatch"}
         request: dict[str, Any] = {"GlacierJobParameters": {"Tier": way.capitalize()}}
         if look.archive in _COPIED:  # what is tiered moves back for good, and S3 refuses a number of days for it
             request["Days"] = self._settings.days
-        with self._bucket.explained(point.locator["key"]):
+        with self._bucket.explained(locator["key"]):
             try:
                 # From here on it costs money, and nobody can take it back.
                 self._bucket.client.restore_object(Bucket=self._bucket.name, RestoreRequest=request, **which)
@@ -188,44 +193,76 @@ class Freezer:
                 if code == _NO_CAPACITY:
                     raise _NoCapacity from error
                 if code == "AccessDenied":
-                    text = f"{point.locator['key']}: these credentials may not ask for a thaw; nothing was asked for"
+                    text = f"{locator['key']}: these credentials may not ask for a thaw; nothing was asked for"
                     raise ConfigError(text, hint="Allow s3:RestoreObject, or have somebody thaw the object.") from error
                 if code != _RUNNING:
                     raise
 
-    def _prove(self, point: RecoveryPoint, look: Frost) -> None:
+    def _prove(self, locator: Locator, look: Frost) -> None:
         """Read its first byte: the header of a thaw that has just ended may still be there."""
         if look.size:
-            with self._bucket.explained(point.locator["key"]):
-                which = pinned(point.locator)
+            with self._bucket.explained(locator["key"]):
+                which = pinned(locator)
                 self._bucket.client.get_object(Bucket=self._bucket.name, Range="bytes=0-0", **which)["Body"].read()
 
-    def _extended(self, point: RecoveryPoint, look: Frost, near: Readiness) -> Readiness:
+    def _extended(self, locator: Locator, look: Frost, near: Readiness) -> Readiness:
         """Nothing is lost where this fails: it can be read now."""
         soon = f"which is less than {self._settings.margin / 3600:.0f} hours ahead"
         try:
-            self._restore(point, look, "standard")
-            judged = self._judged(point, self._look(point))
+            self._restore(locator, look, "standard")
+            judged = self._judged(locator, self._look(locator))
         except RestorekitError as error:
             return near.model_copy(update={"why": f"{near.why}, {soon}; it cannot be kept longer: {error.message}"})
         return judged.model_copy(update={"why": f"{judged.why}; before, it was {near.why}, {soon}"})
 
-    def _asked(self, point: RecoveryPoint) -> Asked | None:
+    def _asked(self, locator: Locator) -> Asked | None:
         try:
-            return Asked.model_validate_json(self._note(point).read_bytes())
+            return Asked.model_validate_json(self._note(locator).read_bytes())
         except (OSError, ValidationError):
             return None
 
-    def _write(self, point: RecoveryPoint, asked: Asked) -> None:
-        note = self._note(point)
+    def _write(self, locator: Locator, asked: Asked) -> None:
+        note = self._note(locator)
         note.parent.mkdir(parents=True, exist_ok=True)
         passing = note.with_suffix(f".{os.getpid()}")
         passing.write_text(asked.model_dump_json(), encoding="utf-8")
         passing.replace(note)
 
-    def _note(self, point: RecoveryPoint) -> Path:
-        told = "\0".join((point.locator["key"], point.locator.get("version", "")))
+    def _note(self, locator: Locator) -> Path:
+        told = "\0".join((locator["key"], locator.get("version", "")))
         return self._folder / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.json"
+
+
+def _beside(locator: Locator) -> list[Locator]:
+    """What lies beside an object and is read with it."""
+    sides = [(suffix, locator[name]) for name, suffix in NAMES.items() if name in locator]
+    return [
+        {"key": locator["key"] + suffix, "etag": "", **({"version": version} if version else {})}
+        for suffix, version in sides
+    ]
+
+
+def _together(answers: Sequence[Readiness]) -> Readiness:
+    """How a point stands by how its objects stand: as badly as the worst of them, readable as long as all are."""
+    worst = max(answers, key=lambda answer: ("ready", "thawing", "cold").index(answer.state))
+    ends = [answer.until for answer in answers if answer.until]
+    frozen = [answer for answer in answers if answer.state == "cold"]
+    common = [w.name for w in worst.ways if all(w.name in {v.name for v in a.ways} for a in frozen)]
+    ways = [_all_at_once([w for a in frozen for w in a.ways if w.name == name]) for name in common]
+    return worst.model_copy(update={"ways": tuple(ways), "until": min(ends, default=None)})
+
+
+def _all_at_once(ways: Sequence[Way]) -> Way:
+    """The same way for several objects: it takes as long as the slowest and costs all."""
+    slowest = max(ways, key=lambda way: way.high_s)
+    return slowest.model_copy(update={"cost": sum(way.cost or 0 for way in ways)})
+
+
+def _offered(key: str, stands: Readiness, way: str) -> None:
+    names = [w.name for w in stands.ways]
+    if stands.state == "cold" and way not in names:
+        text = f"{key} cannot be thawed by way of {way!r}; nothing was asked for"
+        raise UnknownName(text, hint=f"Offered: {', '.join(names)}.")
 
 
 class _NoCapacity(Exception):
