@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from restorekit.errors import PointExpired, PointUnusable
+from restorekit.errors import PointExpired, PointUnusable, SourceDamaged
 from restorekit.ports import Watch
 from restorekit.sources.btrfs.datadirs import is_placeholder
 
@@ -11,25 +11,36 @@ _HINT = "Such a server cannot be brought back from snapshots of this subvolume a
 
 
 def check_enclosed(datadir: Path, watch: Watch) -> None:
-    """Raises PointUnusable for a link that leads out of it and for a subvolume within it, PointExpired.
+    """Raises PointUnusable for a link that leads out of it or a subvolume within it, PointExpired, SourceDamaged.
 
     No server keeps data under a hidden name; `.snapshots` is often a subvolume of its own.
     """
     if not datadir.is_dir():
         raise PointExpired(f"{datadir} is no longer there; live is untouched", hint="Scan again.")
     folders = [datadir]
-    while folders:
-        watch.check()
-        for entry in list(os.scandir(folders.pop())):
-            if entry.name.startswith("."):
-                continue
-            if entry.is_symlink():
-                _check_link(datadir, Path(entry.path))
-            elif entry.is_dir(follow_symlinks=False):
-                if is_placeholder(entry):
-                    text = f"{entry.path} is a subvolume of its own, and no snapshot of this one holds it"
-                    raise PointUnusable(text, hint=_HINT)
-                folders.append(Path(entry.path))
+    try:
+        while folders:
+            watch.check()
+            folders += _looked_into(datadir, folders.pop())
+    except OSError as error:
+        text = f"{error.filename} cannot be read: {error.strerror}; live is untouched"
+        raise SourceDamaged(text, hint="Choose another recovery point.") from error
+
+
+def _looked_into(datadir: Path, folder: Path) -> list[Path]:
+    """The folders in it, none of them hidden."""
+    below = []
+    for entry in list(os.scandir(folder)):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_symlink():
+            _check_link(datadir, Path(entry.path))
+        elif entry.is_dir(follow_symlinks=False):
+            if is_placeholder(entry):
+                text = f"{entry.path} is a subvolume of its own, and no snapshot of this one holds it"
+                raise PointUnusable(text, hint=_HINT)
+            below.append(Path(entry.path))
+    return below
 
 
 def _check_link(datadir: Path, link: Path) -> None:
