@@ -11,6 +11,7 @@ from bench.staging import Staging
 from bench.starting import Starting
 from bench.swapping import Swapping
 from bench.table import aligned
+from bench.tapes import Tapes
 
 
 def main() -> None:
@@ -23,15 +24,16 @@ def main() -> None:
     ):
         loads = Staging(ground)
         starts = Starting(ground)
+        tapes = Tapes()
         swaps = [Swapping(ground, tables) for tables in options.tables]
         for swap in swaps:
             swap.prepare()
         _say(f"{DATABASE}: a dump of {ground.dump_bytes / 1e6:.0f} MB, {sum(ground.rows(ground.live))} rows")
         for number in range(options.rounds):
-            for part in (loads, *swaps, scan, bucket, starts):
+            for part in (loads, *swaps, scan, bucket, tapes, starts):
                 part.round()
             _say(f"round {number + 1} of {options.rounds} is done")
-        print(aligned([*loads.lines, *(swap.line for swap in swaps), scan.line, *bucket.lines, *starts.lines]))
+        print(aligned([*loads.lines, *(swap.line for swap in swaps), scan.line, *bucket.lines, *tapes.lines, *starts.lines]))
 
 
 def _options() -> argparse.Namespace:

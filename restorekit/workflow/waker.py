@@ -124,8 +124,13 @@ class Waker:
         leader, others = group[0], group[1:]
         if leader.waiting.again_at > now:
             return set()  # the director was full a moment ago
-        along = tuple(c.plan.point for c in others)
-        self._house.catalog.keep(leader.run.id, leader.waiting.model_copy(update={"along": along, "place": None}))
+        pieces = tuple(p for c in group for p in c.waiting.readiness.pieces)
+        update = {
+            "readiness": leader.waiting.readiness.model_copy(update={"pieces": pieces}),
+            "along": tuple(c.plan.point for c in others),
+            "place": None,
+        }
+        self._house.catalog.keep(leader.run.id, leader.waiting.model_copy(update=update))
         self._resume(leader, State.WARMING)
         return {leader.run.id}
 
