@@ -195,6 +195,7 @@ def test_with_a_broken_report_all_is_listed_and_nothing_expires(lab: Reported):
     scan = lab.source().scan(known)
     assert (scan.points, scan.gone) == ((), ())
     assert "all was listed instead" in scan.problems[1]
+    assert [f.severity for f in lab.source().check()] == ["ok", "warn", "warn"]
 
 
 def test_an_older_whole_report_goes_before_a_newer_broken_one(lab: Reported):

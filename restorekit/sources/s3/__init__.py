@@ -5,7 +5,7 @@ Beside a backup `F` may lie `F.sha256` (its digest, as sha256sum writes it; chec
 also those that were overwritten or deleted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from restorekit.sources.s3.beside import paired
 from restorekit.sources.s3.bucket import Bucket
 from restorekit.sources.s3.cold import Freezer
 from restorekit.sources.s3.deliver import opened
-from restorekit.sources.s3.listing import entries, keeps_versions
+from restorekit.sources.s3.listing import Entry, entries, keeps_versions
 from restorekit.sources.s3.objects import small
 from restorekit.sources.s3.reports import Reports
 from restorekit.sources.s3.scan import Scanner
@@ -48,29 +48,27 @@ class S3:
         self._reports = self._about(settings, home, cache / "inventory")
 
     def check(self) -> list[Finding]:
-        """One finding: the bucket can be listed, whether it keeps versions, how many objects fit a layout."""
+        """The bucket can be listed, whether it keeps versions, how many objects fit; what is wrong with its reports."""
         try:
             versioned = self._versioned()
-            names = {entry.key for entry, _ in paired(entries(self._bucket, versioned=versioned))}
+            found, problems = self._all((), versioned=versioned)
+            names = {entry.key for entry, _ in paired(found)}
         except RestorekitError as error:
             return [Finding(severity="refuse", code=error.code, text=error.message, hint=error.hint)]
         fitting = sum(self._rules.read(f"/{name.removeprefix(self._bucket.folder)}") is not None for name in names)
         kept = "versions are kept" if versioned else "no versions are kept"
         text = f"{self._bucket!r}: {fitting} of {len(names)} objects fit the layout; {kept}"
-        if fitting:
-            return [Finding(severity="ok", code="s3", text=text)]
-        return [Finding(severity="warn", code="s3", text=text, hint=f"Compare sources.{self.name}.layout and prefix.")]
+        hint = "" if fitting else f"Compare sources.{self.name}.layout and prefix."
+        looked = Finding(severity="ok" if fitting else "warn", code="s3", text=text, hint=hint)
+        hint = f"Compare sources.{self.name}.inventory with the configuration of the reports."
+        return [looked, *(Finding(severity="warn", code="s3_inventory", text=p, hint=hint) for p in problems)]
 
     def scan(self, known: Sequence[RecoveryPoint]) -> Scan:
         """See `ports.Source.scan`. One listing, or a report; of new objects only dumps of many databases are read."""
-        scanner = Scanner(self.name, self._bucket, self._rules, self._shelf)
-        versioned = self._versioned()
-        if self._reports is None:
-            return scanner.scan(known, entries(self._bucket, versioned=versioned))
-        survey = Survey(self._bucket, self._reports, self._claimed)
         mine = [point for point in known if point.source == self.name]
-        found = scanner.scan(mine, survey.entries(mine, versioned=versioned))
-        return found.model_copy(update={"problems": (*survey.problems, *found.problems)})
+        found, problems = self._all(mine, versioned=self._versioned())
+        seen = Scanner(self.name, self._bucket, self._rules, self._shelf).scan(mine, found)
+        return seen.model_copy(update={"problems": (*problems, *seen.problems)})
 
     def readiness(self, points: Sequence[RecoveryPoint]) -> list[Readiness]:
         """See `ports.Source.readiness`. What lies in an archive class is `cold` until it was thawed."""
@@ -102,6 +100,13 @@ class S3:
     def _versioned(self) -> bool:
         told = self._settings.versions
         return keeps_versions(self._bucket) if told is None else told
+
+    def _all(self, known: Sequence[RecoveryPoint], *, versioned: bool) -> tuple[Iterable[Entry], list[str]]:
+        """All entries of the bucket; what was wrong with reports about it."""
+        if self._reports is None:
+            return entries(self._bucket, versioned=versioned), []
+        survey = Survey(self._bucket, self._reports, self._claimed)
+        return survey.entries(known, versioned=versioned), survey.problems
 
     def _about(self, settings: S3Settings, home: Home, cache: Path) -> Reports | None:
         told = settings.inventory
