@@ -33,7 +33,11 @@ def main() -> None:
             for part in (loads, *swaps, scan, bucket, tapes, starts):
                 part.round()
             _say(f"round {number + 1} of {options.rounds} is done")
-        print(aligned([*loads.lines, *(swap.line for swap in swaps), scan.line, *bucket.lines, *tapes.lines, *starts.lines]))
+        print(
+            aligned(
+                [*loads.lines, *(swap.line for swap in swaps), scan.line, *bucket.lines, *tapes.lines, *starts.lines]
+            )
+        )
 
 
 def _options() -> argparse.Namespace:

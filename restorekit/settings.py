@@ -57,7 +57,8 @@ class DatabaseEntry(BaseModel):
 class Settings(BaseModel):
     """The whole configuration. `folder` is where the file lies; relative paths inside it start there.
 
-    `notify` is a command that gets a JSON document on stdin when a person has to do something. `retire` cancels what was staged `staging_ttl`, or waits for approval `approval_ttl`, without anybody deciding.
+    `notify` is a command that gets a JSON document on stdin when a person has to do something. `retire` cancels what
+    was staged `staging_ttl`, or waits for approval `approval_ttl`, without anybody deciding.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -12,16 +12,22 @@ from scenarios.founding import MAIL, POSTS, PRODUCTS, SHOP
 from scenarios.hoster import Hoster
 from scenarios.house import Answer, FastInstallation
 from servers.bacula import Library
+from servers.bacula_conf import Sizes
 from servers.mariadb import QUICK, LiveServer
 
-NIGHTS = (("2009-01-17", "Full"), ("2009-01-20", "Incremental"), ("2009-01-22", "Incremental"))
+NIGHTS = (
+    ("2009-01-17", "Full"),
+    ("2009-01-18", "Incremental"),
+    ("2009-01-20", "Incremental"),
+    ("2009-01-22", "Incremental"),
+)
 NOW = ("--now", "2009-01-22T10:15:00+01:00")
 BLOG = "beta_blog"
 
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[Library]:
-    with Library.running() as library:
+    with Library.running(sizes=Sizes(volume=4_000_000)) as library:
         yield library
 
 
@@ -67,10 +73,10 @@ def notices(hoster: Hoster) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def volumes(hoster: Hoster, point: str) -> list[str]:
+def volumes(hoster: Hoster, point: str, database: str = f"db1/{SHOP}") -> list[str]:
     """The tapes of a point."""
-    told = hoster.house.ok("plan", f"db1/{SHOP}", "--point", point, "--json").json
-    return str(told["point"]["medium"]).removeprefix("tape ").split("+")
+    (told,) = (p for p in hoster.house.ok("points", database, "--json").json if p["id"] == point)
+    return str(told["medium"]).removeprefix("tape ").split("+")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +105,13 @@ def test_two_databases_of_one_tape_in_one_mount(hoster: Hoster, library: Library
     answers = [finished(c) for c in commands]
     assert [a.code for a in answers] == [0, 0], answers
     assert {a.json["level"] for a in answers} == {5}
+    tapes = [volumes(hoster, a.json["point"], a.json["database"]) for a in answers]
+    assert (tapes[0], len(tapes[0])) == (tapes[1], 1), "the test wants both on one tape"
+    print((library.folder / "var/disk-changer.log").read_text()[-3500:])
+    print(
+        library.sql("select JobId, Name, Type, JobStatus, StartTime, EndTime from Job where Type='R'"),
+        [library.log(n) for (n,) in library.sql("select JobId from Job where Type='R'")][-2:],
+    )
     assert library.loads() - before <= 1
     for answer in answers:
         hoster.house.ok("cancel", answer.json["id"])
@@ -131,8 +144,7 @@ def test_a_missing_tape_is_asked_for_and_waited_for(hoster: Hoster, library: Lib
 def test_a_damaged_tape_gives_way_to_the_next_best_point(hoster: Hoster, library: Library, mail: Path) -> None:
     newest = hoster.house.point(f"db1/{SHOP}")
     (volume, *_) = volumes(hoster, newest)
-    damaged = library.medium(volume).read_bytes()
-    library.damage_text(volume, b"CREATE TABLE `counter`") if damaged.count(b"CREATE TABLE `counter`") == 1 else None
+    library.damage(volume, library.medium(volume).read_bytes().rfind(b"CREATE TABLE `counter`"))
     here = hoster.live.one("SELECT COUNT(*) FROM wp_posts", SHOP)
     answer = hoster.house.run("restore", f"db1/{SHOP}", "--mail", str(mail), *NOW, "--yes", "--json")
     assert answer.code == 6, answer
