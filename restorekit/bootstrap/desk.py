@@ -58,7 +58,7 @@ class Desk:
         if plan.warming is not None and plan.warming.ways and not plan.warming.way:
             raise NeedsChoice(
                 f"{plan.warming.words['en']}; nothing was started and nothing was asked for",
-                hint=f"Choose with --thaw, for example --thaw {plan.warming.ways[0].name}.",
+                hint=f"Choose: restorekit restore {plan.request.database} --point {plan.point.id} --thaw WAY",
                 details=tuple(way.said for way in plan.warming.ways),
             )
 
