@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,12 @@ def test_who_may_not_read_the_tables(january: Path, tmp_path: Path, postgres: Po
         scan(tmp_path, url.replace(f"{OS_USER}@", "stranger@"))
 
 
+@pytest.mark.parametrize(("wrong", "right"), [("nobody@", f"{OS_USER}@"), ("/nothing?", "/postgres?")])
+def test_a_wrong_address_does_not_go_away_by_waiting(tmp_path: Path, postgres: PostgresServer, wrong: str, right: str):
+    with pytest.raises(ConfigError, match="does not exist"):
+        scan(tmp_path, postgres.url().replace(right, wrong))
+
+
 def test_a_server_that_is_down_expires_nothing(tmp_path: Path, expected: Scan):
     with pytest.raises(SourceUnavailable, match="does not answer"):
         scan(tmp_path, f"postgresql+psycopg://bacula@/bacula?host={tmp_path}", expected.points)
@@ -158,3 +165,15 @@ def test_a_writer_is_not_held_up(january: Path, tmp_path: Path):
     with contextlib.closing(sqlite3.connect(file, timeout=0)) as director, director:
         director.execute("UPDATE Job SET Comment = 'written'")
     assert len(list(rows)) == 9
+
+
+def test_it_waits_for_a_director_that_writes(january: Path, expected: Scan, tmp_path: Path):
+    file = tmp_path / "catalog.db"
+    file.write_bytes(january.read_bytes())
+    director = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    director.execute("BEGIN EXCLUSIVE")
+    done = threading.Timer(0.5, lambda: director.execute("COMMIT"))
+    done.start()
+    assert scan(tmp_path, f"sqlite:///{file}").points == expected.points
+    done.join()
+    director.close()

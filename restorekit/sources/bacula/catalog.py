@@ -26,6 +26,8 @@ _ROWS = 20_000
 """Rows of File per statement: some tenths of a second."""
 _JOBS = 500
 """Ids in one statement."""
+_NOT_A_CATALOG = ("no such table", "no such column", "not a database")
+_NOT_LET_IN = ("authentication", "no password", "pg_hba.conf", "FATAL: role", 'FATAL: database "')
 
 
 class Listing(NamedTuple):
@@ -133,9 +135,9 @@ class Catalog:
 
     def _refused(self, error: OperationalError) -> SourceUnavailable | ConfigError:
         said = _said(error)
-        if "no such table" in said or "no such column" in said or "not a database" in said:
+        if any(words in said for words in _NOT_A_CATALOG):
             return ConfigError(f"{self._key}: {self!r} is the catalog of no Bacula and no Bareos: {said}")
-        if "authentication" in said or "no password" in said:
+        if any(words in said for words in _NOT_LET_IN):
             return ConfigError(
                 f"{self._key}: {self!r} refuses this user: {said}", hint="Check catalog_password_file and the user."
             )

@@ -62,14 +62,16 @@ class Dialect:
     @property
     def files(self) -> str:
         """Records of `:jobs` after FileId `:after`, `:most` of them. Directories have no name, deletions no index."""
+        # `+ 0` keeps PostgreSQL from reading the whole table in the order of its key, to stop at the LIMIT.
+        place = "f.FileId + 0" if self.postgres else "f.FileId"
         return f"""
             SELECT f.JobId AS jobid, f.FileId AS fileid, f.FileIndex AS file_index,
                    {self.text("p.Path")} AS path, {self.text(self.file_name)} AS filename,
                    f.LStat AS lstat, f.Md5 AS digest
             FROM File f
             JOIN Path p ON p.PathId = f.PathId {self.file_join}
-            WHERE f.JobId IN :jobs AND f.FileId > :after
-            ORDER BY f.FileId LIMIT :most"""
+            WHERE f.JobId IN :jobs AND {place} > :after
+            ORDER BY {place} LIMIT :most"""
 
     @property
     def pieces(self) -> str:

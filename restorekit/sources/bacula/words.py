@@ -71,7 +71,7 @@ def of_gone(points: Iterable[RecoveryPoint], volumes: Mapping[str, Volume]) -> t
         text = f"job {point.locator['jobid']} is no longer in the catalog"
         if names and not lost:
             left |= dict.fromkeys(names)
-            text += f"; its volumes ({', '.join(names)}) may still hold it, for bscan into a scratch catalog"
+            text += f"; its volumes ({', '.join(names)}) may still hold it, unless overwritten since"
         elif lost:
             text += f", and {', '.join(lost)} was given free or is gone, too"
         why[point.id] = text
