@@ -74,7 +74,13 @@ class Planner:
         choices = picking.pick(request, self._shelf.refined(points, request), why.look)
         policy = self.playbook(request.target).policy()
         stands, unasked = self._stands(choices)
-        plan = planning.plan(request, choices, policy, self._live(request.target), replace(why, stands=stands))
+        plan = planning.plan(
+            request,
+            choices,
+            policy,
+            self._live(request.target),
+            replace(why, stands=stands, asked_at=self._house.clock.now()),
+        )
         # A backup or a log that nobody can read is no reason to stop, and every reason to say that there may be more.
         doubts = tuple(said for said in (doubt(plan.point, why.look),) if said)
         return plan.model_copy(update={"cautions": (*plan.cautions, *doubts, *unread, *unasked, *told.problems)})

@@ -32,19 +32,24 @@ class Live:
 class Reasoning:
     """What was worked out before choosing, and by what the choices were judged.
 
-    `stands`: point id to what its medium says, for points that somebody asked about.
+    `stands`: point id to what its medium says, for points that somebody asked about, at `asked_at` (`now` of the look
+    may be the time of a mail).
     """
 
     look: Outlook
     reasons: tuple[str, ...] = ()
     stands: Mapping[str, Readiness] = field(default_factory=dict)
+    asked_at: datetime | None = None
 
 
 def plan(request: Request, choices: Sequence[Choice], policy: Policy, live: Live, why: Reasoning) -> Plan:
     """The plan for the first choice. `choices` come from pick: accepted ones first."""
     chosen, now = choices[0], why.look.now
-    warming = warming_of(why.stands.get(chosen.point.id), request.way)
-    estimates = {c.point.id: _estimate(c.point, why.stands.get(c.point.id), request.way) for c in choices}
+    warming = warming_of(why.stands.get(chosen.point.id), request.way, why.asked_at or now)
+    estimates = {
+        c.point.id: _estimate(c.point, warming_of(why.stands.get(c.point.id), request.way, why.asked_at or now))
+        for c in choices
+    }
     named = request.point_id is not None
     return Plan(
         request=request.model_copy(update={"point_id": chosen.point.id}),
@@ -68,7 +73,7 @@ def plan(request: Request, choices: Sequence[Choice], policy: Policy, live: Live
     )
 
 
-def warming_of(stands: Readiness | None, way: str) -> Warming | None:
+def warming_of(stands: Readiness | None, way: str, now: datetime) -> Warming | None:
     """What has to happen before the bytes are here; None if they are. `way` is the name of the chosen one.
 
     Raises UsageError for a way that is not offered.
@@ -78,7 +83,7 @@ def warming_of(stands: Readiness | None, way: str) -> Warming | None:
     offered = {w.name: w for w in stands.ways}
     if way and offered and way not in offered:
         raise UsageError(f"there is no way {way!r} to thaw it; offered: {', '.join(offered)}", hint="See --thaw.")
-    low, high = _until_warm(stands, offered.get(way))
+    low, high = _until_warm(stands, offered.get(way), now)
     return Warming(
         words=standing(stands),
         ways=stands.ways,
@@ -89,11 +94,13 @@ def warming_of(stands: Readiness | None, way: str) -> Warming | None:
     )
 
 
-def _until_warm(stands: Readiness, chosen: Way | None) -> tuple[float, float]:
+def _until_warm(stands: Readiness, chosen: Way | None, now: datetime) -> tuple[float, float]:
     """Seconds, from and to; of several ways that nobody chose from, all."""
     if stands.state == "on_tape":
         alone = estimate(stands.pieces)
         return alone, alone * words.LATE
+    if stands.ready_at is not None:
+        return 0, max(0.0, (stands.ready_at - now).total_seconds())
     ways = [chosen] if chosen else list(stands.ways)
     if not ways:
         return 0, 0
@@ -123,10 +130,9 @@ def _cautions(request: Request, point: RecoveryPoint, live: Live, now: datetime)
     return said
 
 
-def _estimate(point: RecoveryPoint, stands: Readiness | None, way: str) -> Estimate:
+def _estimate(point: RecoveryPoint, warming: Warming | None) -> Estimate:
     """Until it is staged: bringing the bytes here, then loading them."""
     loading = _loading(point)
-    warming = warming_of(stands, way)
     if warming is None:
         return loading
     return loading.model_copy(

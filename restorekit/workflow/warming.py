@@ -35,7 +35,8 @@ class Warmth:
         source = house.source(plan.point.source)
         its_turn = house.catalog.run(run_id).state == State.WARMING
         stands = None if its_turn else source.readiness([plan.point])[0]
-        if stands is None or stands.state in ("cold", "thawing"):
+        # What is readable only until some moment may need more time than is left of it: its source sees to that.
+        if stands is None or stands.state in ("cold", "thawing") or stands.until is not None:
             house.catalog.advance(run_id, State.WARMING)
             along = waited.along if waited and its_turn else ()
             way = plan.warming.way if plan.warming else ""
