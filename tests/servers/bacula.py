@@ -304,14 +304,17 @@ class Library:
         slot = self.slot(volume)
         for drive in range(DRIVES):
             if self.loaded(drive) == slot:
-                self.console(
-                    f"unmount storage={STORAGE} drive={drive}", f"mount storage={STORAGE} slot=0 drive={drive}"
-                )
-                (self.tape / f"loaded{drive}").write_text("0\n")
-                (self.tape / f"drive{drive}").unlink(missing_ok=True)
+                self.empty_drive(drive)
         lines = (self.tape / "barcodes").read_text().splitlines(keepends=True)
         (self.tape / "barcodes").write_text("".join(line for line in lines if not line.startswith(f"{slot}:")))
         (self.tape / f"slot{slot}").rename(self.folder / "shelf" / volume)
+
+    def empty_drive(self, drive: int) -> None:
+        """Put the tape of a drive back into its slot."""
+        self.console(f"unmount storage={STORAGE} drive={drive}")
+        (self.tape / f"loaded{drive}").write_text("0\n")
+        (self.tape / f"drive{drive}").unlink(missing_ok=True)
+        self.console(f"mount storage={STORAGE} slot=0 drive={drive}")
 
     def put_back(self, volume: str) -> None:
         """Put it into its slot again; the catalog does not know until `update slots`."""

@@ -45,7 +45,8 @@ def texts(folder: Path, ports: Ports, sizes: Sizes) -> dict[str, str]:
         "bacula-fd.conf": _client(folder, BACKUP_CLIENT, ports.client, "fd"),
         "staging-fd.conf": _client(folder, RESTORE_CLIENT, ports.staging, "staging"),
         "bconsole.conf": _console(ports, PASSWORD),
-        "restorekit.conf": _console(ports, "unused") + _named_console(),
+        "restorekit.conf": _console(ports, "unused") + _named_console("restorekit"),
+        "looker.conf": _console(ports, "unused") + _named_console("looker"),
         "changer.conf": f"maxslot={SLOTS + 1}\nmaxdrive={DRIVES - 1}\n. {folder}/etc/hook\n",
         "hook": "",
     }
@@ -140,6 +141,13 @@ Messages {{
 Messages {{
   Name = Daemon
   append = "{folder}/log/daemon.log" = all, !skipped
+}}
+Console {{
+  Name = looker
+  Password = "{PASSWORD}"
+  CatalogACL = *all*
+  ClientACL = *all*
+  CommandACL = status, .status, list
 }}
 Console {{
   Name = restorekit
@@ -242,7 +250,7 @@ def _drive(number: int, folder: Path, sizes: Sizes) -> str:
   RandomAccess = yes
   LabelMedia = no
   Maximum File Size = {sizes.piece}
-  Maximum Changer Wait = 30
+  Maximum Changer Wait = 300
   Maximum Concurrent Jobs = 1
 }}
 """
@@ -279,9 +287,9 @@ def _console(ports: Ports, password: str) -> str:
 """
 
 
-def _named_console() -> str:
+def _named_console(name: str) -> str:
     return f"""Console {{
-  Name = restorekit
+  Name = {name}
   Password = "{PASSWORD}"
 }}
 """

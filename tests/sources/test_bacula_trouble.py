@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -255,12 +257,19 @@ def test_a_daemon_that_is_down(own: Room, daemon: str):
 
 
 @pytest.mark.long  # bconsole takes five seconds to say that a password is wrong
-def test_a_console_that_is_refused_and_one_that_may_too_little(room: Room):
+def test_a_console_that_is_refused(room: Room):
     conf = room.library.folder / "etc/wrong.conf"
     conf.write_text((room.library.folder / "etc/restorekit.conf").read_text().replace('"lab"', '"wrong"'))
     with pytest.raises(ConfigError, match="refuses the console") as caught:
         room.tapes(console=str(conf)).readiness([room.point("shop", 8)])
     assert "wrong" not in str(caught.value.details)
+
+
+def test_a_console_that_may_too_little(room: Room):
+    looker = room.tapes(console=str(room.library.folder / "etc/looker.conf"))
+    with pytest.raises(ConfigError, match="may not do") as caught:
+        looker.warm([room.point("shop", 8)], WAY)
+    assert "CommandACL" in caught.value.hint
     with pytest.raises(ConfigError, match="cannot be read"):
         room.tapes(console="/nowhere.conf").readiness([room.point("shop", 8)])
 
@@ -268,21 +277,40 @@ def test_a_console_that_is_refused_and_one_that_may_too_little(room: Room):
 # -- drives, time, room, and ourselves ------------------------------------------------------------------------------
 
 
+class Robot:
+    """Takes its time for each tape until told to go on, but not longer than `patience` turns.
+
+    A turn is 50 ms: robots of the lab live ten times as fast, too.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._go, self._turns = library.folder / "etc/go", library.folder / "etc/turns"
+        self.patience(600)
+        wait = f"n=0; until [ -e {self._go} ] || [ $n -ge $(cat {self._turns}) ]; do sleep 0.5; n=$((n+1)); done"
+        library.hook(f'if [ "$2" = load ]; then {wait}; fi\n')
+
+    def patience(self, turns: int) -> None:
+        self._turns.write_text(str(turns))
+
+    def go(self) -> None:
+        self._go.touch()
+
+
 @pytest.fixture
-def slow(room: Room):
-    """A robot that takes its time until told to go on."""
-    go = room.library.folder / "etc/go"
-    room.library.hook(f'if [ "$2" = load ]; then while [ ! -e {go} ]; do sleep 0.05; done; fi\n')
+def robot(room: Room) -> Iterator[Robot]:
+    """A slow one, with both drives empty."""
     for drive in range(2):
-        room.library.console(f"unmount storage=Tape drive={drive}", f"mount storage=Tape slot=0 drive={drive}")
-    yield go
-    go.touch()
+        room.library.empty_drive(drive)
+    robot = Robot(room.library)
+    yield robot
+    robot.go()
     wait_for("all restores to end", lambda: all(status in "TAfE" for _, status in room.restores()))
     room.library.hook("")
-    go.unlink()
+    robot._go.unlink()
 
 
-def test_cancelling_gives_the_drive_back(room: Room, slow: Path):
+def test_cancelling_gives_the_drive_back(room: Room, robot: Robot):
+    robot.patience(20)
     watch = Telling()
     watch._stop = lambda: any(phase == "mounting" for phase, *_ in watch.told)
     with pytest.raises(Cancelled):
@@ -291,13 +319,28 @@ def test_cancelling_gives_the_drive_back(room: Room, slow: Path):
     assert {phase for phase, *_ in watch.told} <= {"waiting for a drive", "mounting"}
 
 
-def test_what_brings_nothing_for_too_long_is_cancelled(room: Room, slow: Path):
+def test_what_brings_nothing_for_too_long_is_cancelled(room: Room, robot: Robot):
+    robot.patience(60)
     with pytest.raises(SourceUnavailable, match="brought nothing for 1 s and was cancelled"):
         room.tapes(stall=1).warm([room.point("shop", 8)], WAY)
     assert room.restores()[-1][1] == "A"
 
 
-def test_never_more_jobs_than_drives(room: Room, slow: Path):
+@pytest.mark.long
+def test_who_waits_for_a_drive_that_others_have_is_patient(room: Room, robot: Robot):
+    numbers = {point.locator["jobid"]: volumes(point) for point in room.all()}
+    for n, jobid in enumerate(sorted(numbers)[:2]):  # an admin's
+        words = f"jobid={jobid} restorejob=AnotherRestore client=db1-fd restoreclient=staging-fd"
+        room.library.console(f"restore {words} where={room.library.where}/admin{n} all done yes")
+    wait_for("both drives to be taken", lambda: [status for _, status in room.restores()[-2:]] == ["R", "R"])
+    begun = time.monotonic()
+    watch = Telling(lambda: robot.go() if time.monotonic() - begun > 2 else None)
+    assert [answer.state for answer in room.tapes(stall=1).warm([room.point("shop", 21)], watch)] == ["ready"]
+    assert time.monotonic() - begun > 2
+    assert watch.told[0][0] == "waiting for a drive"
+
+
+def test_never_more_jobs_than_drives(room: Room, robot: Robot):
     room.library.sql(DEAD)
     process = _warming(room, room.point("crm", 5))
     try:
@@ -308,7 +351,7 @@ def test_never_more_jobs_than_drives(room: Room, slow: Path):
         (answer,) = room.tapes().warm([room.point("crm", 5)], WAY)
         assert (answer.state, answer.why) == ("on_tape", "another worker is having it read")
         assert len(room.restores()) == jobs
-        slow.touch()
+        robot.go()
         assert process.wait(30) == 0
         assert states(room.tapes(), room.point("crm", 5)) == ["ready"]
     finally:
@@ -349,7 +392,41 @@ def test_whoever_dies_after_submitting_finds_the_job_again(room: Room):
     assert delivered(room.tapes(), point) == original(point)
 
 
-def test_whoever_dies_while_the_tape_is_read_goes_on_with_the_same_job(room: Room, slow: Path):
+@pytest.mark.long
+def test_whoever_dies_when_the_file_is_there_already(room: Room):
+    point, jobs = room.point("shop", 14), len(room.restores())
+    died = _warming(room, point, RESTOREKIT_CRASH_AT="tape_kept")
+    assert died.wait(30) == -9
+    assert warmed(room.tapes(), point) == ["ready"]
+    assert len(room.restores()) == jobs + 1
+    room.tapes().cool(point)
+    assert delivered_again(room, point) == original(point)
+
+
+def delivered_again(room: Room, point: RecoveryPoint) -> bytes:
+    assert warmed(room.tapes(), point) == ["ready"]
+    return delivered(room.tapes(), point)
+
+
+@pytest.mark.long
+def test_a_director_that_dies_takes_its_jobs_along(own: Room):
+    robot, point = Robot(own.library), own.point("shop", 8)
+    process = _warming(own, point)
+    wait_for("the mount", lambda: any("Using Device" in own.library.log(n) for n, _ in own.restores()))
+    process.kill()
+    process.wait()
+    own.library.stop_daemon("dir")
+    with pytest.raises(SourceUnavailable):
+        own.tapes().warm([point], WAY)
+    robot.go()
+    own.library.start_daemon("dir")
+    with pytest.raises(SourceUnavailable):
+        own.tapes(stall=2).warm([point], WAY)
+    assert own.leftovers() == []
+    assert delivered_again(own, point) == original(point)
+
+
+def test_whoever_dies_while_the_tape_is_read_goes_on_with_the_same_job(room: Room, robot: Robot):
     point, jobs = room.point("shop", 14), len(room.restores())
     process = _warming(room, point)
     wait_for("a job", lambda: len(room.restores()) > jobs)
@@ -358,12 +435,12 @@ def test_whoever_dies_while_the_tape_is_read_goes_on_with_the_same_job(room: Roo
     process.wait()
     (answer,) = room.tapes().readiness([point])
     assert (answer.state, "is being read" in answer.why) == ("on_tape", True)
-    slow.touch()
+    robot.go()
     assert warmed(room.tapes(), point) == ["ready"]
     assert len(room.restores()) == jobs + 1
 
 
-def test_what_nobody_wants_any_more_is_cancelled(room: Room, slow: Path):
+def test_what_nobody_wants_any_more_is_cancelled(room: Room, robot: Robot):
     point, jobs = room.point("shop", 14), len(room.restores())
     died = _warming(room, point, RESTOREKIT_CRASH_AT="tape_submitted")
     assert died.wait(30) == -9

@@ -11,7 +11,6 @@ from restorekit.sources.bacula.console import Console, excerpt, quoted
 ENDED = frozenset("TWEfAIe")
 """Letters of JobStatus after which nothing more happens; only T is a success here."""
 _QUEUED = re.compile(r"Job queued\. JobId=(\d+)")
-_WAITS = re.compile(r"(is waiting .*|waiting (?:on|for) .*)")
 _NOTHING = re.compile(r"No database record found|No files? selected|No Job(Ids)? (found|selected)", re.IGNORECASE)
 _DEVICE = re.compile(r'^Device [^"\n]*"([^"]+)"[^\n]*\n(.*?)^==', re.MULTILINE | re.DOTALL)
 _CHANGER = re.compile(r'^Autochanger "[^"]*" with devices:\n((?: +"[^"]+" .*\n)+)', re.MULTILINE)
@@ -65,18 +64,14 @@ class Director:
             raise ConfigError("the director has more than one Job for restores", hint="Name one as `restore_job`.")
         return names[0]
 
-    def job(self, number: int) -> JobState:
-        """How it stands. Raises SourceUnavailable if the catalog knows no such job."""
+    def job(self, number: int) -> JobState | None:
+        """How it stands; None if the catalog knows no such job."""
         rows = self._catalog.ask(
             "SELECT JobId AS number, JobStatus AS status, JobFiles AS files, JobBytes AS size_bytes "
             "FROM Job WHERE JobId = :number",
             number=number,
         )
-        if not rows:
-            raise SourceUnavailable(
-                f"the catalog does not know restore job {number}", hint="Was it deleted? Try again."
-            )
-        return JobState.model_validate(dict(rows[0]))
+        return JobState.model_validate(dict(rows[0])) if rows else None
 
     def find(self, comment: str) -> int | None:
         """The job that was started with this comment, if any."""
@@ -101,10 +96,9 @@ class Director:
         running = self._running()
         return sum(int(row["number"]) in running for row in rows)
 
-    def waiting_for(self, number: int) -> str:
-        """What the director says a job waits for; empty if it works, or has ended."""
-        found = _WAITS.search(self._running().get(number, ""))
-        return "" if found is None else found[1].strip()
+    def running(self, number: int) -> str | None:
+        """What the director says about a job that runs or waits; None if it has no such job."""
+        return self._running().get(number)
 
     def _running(self) -> dict[int, str]:
         text = self._console.ask(".status dir running")
@@ -148,8 +142,12 @@ class Director:
         return tuple(inside.items())
 
     def _homes(self) -> dict[int, str]:
-        """Which volume belongs into which slot."""
-        rows = self._catalog.ask("SELECT VolumeName AS volume, Slot AS slot FROM Media WHERE InChanger = 1")
+        """Which volume belongs into which slot of this library."""
+        rows = self._catalog.ask(
+            "SELECT m.VolumeName AS volume, m.Slot AS slot FROM Media m JOIN Storage s ON s.StorageId = m.StorageId "
+            "WHERE m.InChanger = 1 AND s.Name = :storage",
+            storage=self.storage,
+        )
         return {int(row["slot"]): str(row["volume"]) for row in rows}
 
     # -- backups ------------------------------------------------------------------------------------------------

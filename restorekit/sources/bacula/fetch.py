@@ -28,7 +28,9 @@ _WAITING, _MOUNTING, _READING = "waiting for a drive", "mounting", "reading"
 _PLEASE = re.compile(r'Please mount (?:read |append )?Volume "([^"]+)".*?Storage:\s+"([^"]+)"', re.DOTALL)
 _MOST_MOUNTS = 3
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 2.0
-_END_S = 60.0
+_QUIET_S, _END_S = 10.0, 60.0
+_QUEUED = re.compile(r"waiting (?:on|for) (?:max|Storage|higher priority|its start)", re.IGNORECASE)
+"""Words of a job whose turn it is not yet."""
 
 
 class Missing(NamedTuple):
@@ -67,7 +69,8 @@ class Fetch:
             end = self._followed(order, watch)
         except _Stalled as stalled:
             self._abandon(order)
-            raise SourceUnavailable(str(stalled), hint="See `status dir` and `status storage`; try again.") from stalled
+            hint = "See `status dir` and `status storage` in bconsole; try again."
+            raise SourceUnavailable(f"{stalled}; live is untouched", hint=hint) from stalled
         except Cancelled:
             self._abandon(order)
             raise
@@ -85,11 +88,11 @@ class Fetch:
             jobs = self._director.unfinished(COMMENT)
             if jobs >= drives:
                 return Busy(jobs, drives)
-            watch.check()
             try:
+                watch.check()
                 number = self._director.submit(*self._commands(order))
-            except (NoPoint, ConfigError):
-                self._spool.drop(order)
+            except (NoPoint, ConfigError, Cancelled):
+                self._clean(order)
                 raise
             crashpoint.here("tape_submitted")
             return number
@@ -98,7 +101,10 @@ class Fetch:
         numbers = {wanted.job: self._director.backup(wanted.job) for wanted in order.files}
         if all(self._director.has_file(numbers[w.job], w.fileid) for w in order.files):
             return self._by_ids(order, sorted(set(numbers.values())))
-        (wanted,) = order.files  # files without records are ordered one by one
+        if len(order.files) > 1:
+            self._clean(order)
+            raise SourceUnavailable("the catalog's records of files were pruned just now", hint="Try again.")
+        wanted = order.files[0]
         return self._by_name(order, wanted, numbers[wanted.job])
 
     def _by_ids(self, order: Order, numbers: Sequence[int]) -> tuple[str, ...]:
@@ -134,17 +140,13 @@ class Fetch:
     def _followed(self, order: Order, watch: Watch) -> JobState | Missing:
         """Until it has ended, or waits for a tape that is not there. Raises Cancelled, _Stalled, SourceUnavailable."""
         assert order.job is not None
-        pause, mounts = _FIRST_LOOK_S, 0
-        begun = moved = time.monotonic()
-        before = -1
-        while not (state := self._director.job(order.job)).ended:
+        clock, mounts, pause = _Clock(self._settings), 0, _FIRST_LOOK_S
+        while (state := self._director.job(order.job)) and not state.ended:
             watch.check()
             brought, log = self._spool.brought(order), self._director.log(order.job)
             watch.progress(_phase(brought, log), brought, order.size or None)
-            now = time.monotonic()
-            if brought != before:
-                before, moved = brought, now
-            self._in_time(order.job, begun, moved)
+            if clock.quiet(brought):
+                self._asked_after(order.job, clock)
             asked = _PLEASE.findall(log)
             if len(asked) > mounts:
                 mounts = len(asked)
@@ -152,15 +154,20 @@ class Fetch:
                     return missing
             time.sleep(pause)  # the end of the director's work can only be polled
             pause = min(pause * 1.5, _LAST_LOOK_S)
+        if state is None:
+            raise _Stalled(f"the catalog no longer knows restore job {order.job}")
         return state
 
-    def _in_time(self, number: int, begun: float, moved: float) -> None:
-        now = time.monotonic()
-        if now - moved > self._settings.stall:
-            why = self._director.waiting_for(number) or "the director does not say why"
-            raise _Stalled(f"the restore brought nothing for {self._settings.stall} s and was cancelled: {why}")
-        if now - begun > self._settings.limit:
-            raise _Stalled(f"the restore was not done after {self._settings.limit} s and was cancelled")
+    def _asked_after(self, number: int, clock: "_Clock") -> None:
+        """Nothing came for a while: is the job still there, is it its turn? Raises _Stalled, SourceUnavailable."""
+        words = self._director.running(number)
+        if words is None:
+            state = self._director.job(number)
+            if state is not None and not state.ended:  # a row alone, which a director that died has left
+                raise _Stalled(f"the director no longer knows restore job {number}")
+        elif _QUEUED.search(words):
+            clock.patient()
+        clock.check(words or "")
 
     def _mounted(self, number: int, asked: tuple[str, str], mounts: int) -> Missing | None:
         """A drive wants a tape: put it in if it is in the library. Missing if somebody has to bring it."""
@@ -171,7 +178,7 @@ class Fetch:
         if known is None or not known.in_changer or mounts > _MOST_MOUNTS:
             return Missing(volume)
         names = [name for name, _ in self._director.drives()]
-        if "mount" in self._director.waiting_for(number):
+        if "mount" in (self._director.running(number) or ""):
             self._director.mount(known.slot, names.index(device) if device in names else 0)
         return None
 
@@ -183,7 +190,7 @@ class Fetch:
         self._director.cancel(order.job)
         end = time.monotonic() + _END_S
         with suppress(SourceUnavailable):
-            while not self._director.job(order.job).ended and time.monotonic() < end:
+            while self._director.running(order.job) is not None and time.monotonic() < end:
                 time.sleep(_FIRST_LOOK_S)  # as above
         self._clean(order)
 
@@ -200,18 +207,21 @@ class Fetch:
         self._spool.drop(order)
 
     def _judged(self, order: Order, state: JobState) -> Missing | None:
-        """Only what is proven is kept: by status and digest; in a job for many that failed, by the digest alone."""
+        """Only what is proven is kept: by T and digest; after W, or as one of many, by the digest alone."""
         lost: list[RestorekitError] = []
-        good = state.status == "T"
+        by_digest = state.status == "W" or len(order.files) > 1
+        unsure = False
         try:
             for number, wanted in enumerate(order.files):
-                if not good and (len(order.files) == 1 or wanted.expected is None):
+                if state.status != "T" and not (by_digest and wanted.expected):
+                    unsure = True
                     continue
                 try:
                     self._kept(order, number)
                 except SourceDamaged as error:
                     lost.append(error)
-            if not good:
+            crashpoint.here("tape_kept")
+            if state.status not in "TW" or unsure:
                 return self._failed(order, state)
             if lost:
                 raise lost[0]
@@ -241,6 +251,37 @@ class Fetch:
 
 class _Stalled(Exception):
     """No progress for too long."""
+
+
+class _Clock:
+    """How long a restore has taken, and how long it has brought nothing."""
+
+    def __init__(self, settings: BaculaSettings) -> None:
+        self._stall, self._limit = settings.stall, settings.limit
+        self._begun = self._moved = self._asked = time.monotonic()
+        self._brought = -1
+
+    def quiet(self, brought: int) -> bool:
+        """True every few seconds as long as nothing comes."""
+        now = time.monotonic()
+        if brought != self._brought:
+            self._brought, self._moved, self._asked = brought, now, now
+        if now - self._begun > self._limit:
+            raise _Stalled(f"the restore was not done after {self._limit} s and was cancelled")
+        if now - self._asked < min(_QUIET_S, self._stall):
+            return False
+        self._asked = now
+        return True
+
+    def patient(self) -> None:
+        """It waits for its turn: backups may keep the drives all night."""
+        self._moved = time.monotonic()
+
+    def check(self, words: str) -> None:
+        """Raises _Stalled."""
+        if time.monotonic() - self._moved >= self._stall:
+            said = " ".join(words.split()) or "nothing"
+            raise _Stalled(f"the restore brought nothing for {self._stall} s and was cancelled; the director: {said}")
 
 
 def _phase(brought: int, log: str) -> str:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from restorekit.sources.bacula.wanted import Reading, Wanted, opened
 
 _RECORD = "order.json"
 _READY = "ready.json"
+_ABANDONED_S = 24 * 3600
+"""After that long a folder without a record is of somebody who died before the director was asked."""
 _SPARE = 64 << 20
 """Bytes that must stay free beside what is restored."""
 
@@ -68,6 +71,9 @@ class Spool:
             for folder in (self.where / "orders", self.where / "points"):
                 folder.mkdir(exist_ok=True)
                 folder.chmod(0o711)  # the restore client passes through, nobody looks around
+            for folder in (self.where / "orders").iterdir():
+                if not (folder / _RECORD).exists() and time.time() - folder.stat().st_mtime > _ABANDONED_S:
+                    shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
             raise SourceUnavailable(
                 f"{self.where} cannot be written to: {error.strerror}",

@@ -120,13 +120,19 @@ class Tapes:
             said |= self._carried_out(order, watch)
         said |= self._unreachable([p for p in points if p.id in self._cold(wanted, said)])
         for together in (True, False):
-            for order in list(_orders(self._cold(wanted, said), together=together)):
+            cold = self._cold(wanted, said)
+            alone = frozenset(p for p, w in cold.items() if not (together and self._recorded(w)))
+            for order in list(_orders(cold, alone)):
                 self._spool.begin(order)
                 said |= self._carried_out(order, watch)
         for answer in said.values():
             if isinstance(answer, SourceDamaged):
                 raise answer
         return [self._now(point, wanted[point.id], said.get(point.id)) for point in points]
+
+    def _recorded(self, wanted: Wanted) -> bool:
+        """True if the catalog still has the file's own record, and no writer comes between."""
+        return not wanted.piped and self._director.has_file(self._director.backup(wanted.job), wanted.fileid)
 
     def _cold(self, wanted: dict[str, Wanted], said: Mapping[str, object]) -> dict[str, Wanted]:
         """What neither lies in the spool nor was answered."""
@@ -234,11 +240,11 @@ class _FromSpool:
         return held
 
 
-def _orders(cold: Mapping[str, Wanted], *, together: bool) -> Iterator[Order]:
-    """As few jobs as can bring them: one client each, no path twice, a writer's or an unrecorded file alone."""
+def _orders(cold: Mapping[str, Wanted], alone: frozenset[str]) -> Iterator[Order]:
+    """As few jobs as can bring them: one client each, no path twice, those `alone` one by one."""
     groups: list[dict[str, Wanted]] = []
     for point, wanted in cold.items():
-        group = next((g for g in groups if all(_fit(wanted, w, together=together) for w in g.values())), None)
+        group = next((g for g in groups if all(_fit(wanted, w, bool({point, p} & alone)) for p, w in g.items())), None)
         if group is None:
             groups.append(group := {})
         group[point] = wanted
@@ -248,12 +254,9 @@ def _orders(cold: Mapping[str, Wanted], *, together: bool) -> Iterator[Order]:
         yield Order(id=order_id(places), client=files[0].client, files=files, points=places)
 
 
-def _fit(wanted: Wanted, other: Wanted, *, together: bool) -> bool:
+def _fit(wanted: Wanted, other: Wanted, alone: bool) -> bool:  # noqa: FBT001
     """True if one job can bring both. Of two versions of a path in one job the last one wins, with status T."""
-    if wanted == other:
-        return True
-    alone = not together or any(w.piped or not w.fileid for w in (wanted, other))
-    return not alone and wanted.client == other.client and wanted.path != other.path
+    return wanted == other or (not alone and wanted.client == other.client and wanted.path != other.path)
 
 
 def _told(point: RecoveryPoint) -> list[tuple[str, int, int, int | None]]:
