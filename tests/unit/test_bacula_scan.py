@@ -225,12 +225,14 @@ def test_an_incremental_that_found_nothing_new_is_no_pruned_one(paper: Paper):
     assert (paper.scan().problems, paper.scan().unparsed) == ((), 0)
 
 
-def test_a_job_that_is_gone_expires_and_its_volumes_are_named(paper: Paper):
+@pytest.mark.parametrize("status", ["Full", "Append", "Purged"])
+def test_a_job_that_is_gone_expires_and_its_volumes_are_named(paper: Paper, status: str):
     paper.job(14, files={"/backup/db1/blog.sql": 9}, on=[("TAPE02L8", 1, 1)])
     paper.job(15)
     known = paper.scan().points
     (shop,) = (p for p in known if p.database.name == "shop")
     paper.sql("DELETE FROM Job WHERE JobId = 15")
+    paper.volume("TAPE01L8", VolStatus=status)
     scan = paper.scan(known)
     point = only(scan)
     assert (point.id, point.state, scan.gone) == (shop.id, PointState.EXPIRED, (shop.id,))

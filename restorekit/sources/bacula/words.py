@@ -12,7 +12,7 @@ _MADE_UP_S = 12 * 3600
 """A backup that ended so soon after a failed one has made up for it."""
 _SHOWN = 5
 _TICK = timedelta(seconds=2)
-_REUSABLE = ("Recycle", "Append", "Scratch")
+_REUSABLE = ("Recycle", "Scratch")
 
 
 def of_series(jobs: Sequence[Job]) -> list[str]:
