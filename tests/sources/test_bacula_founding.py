@@ -8,8 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import servers.bacula
 from contract.source import delivered
-from servers.bacula import Library
+from servers.bacula import Library, wait_for
 from servers.bacula_golden import DAYS, VOLUMES, bacula_golden, content, path
 from sources.bacula_lab import Lab
 from sources.bacula_paper import merged
@@ -137,3 +138,58 @@ def test_a_failed_night_is_no_point_and_is_said(lab: Lab):
     (problem,) = scan.problems
     assert "Dumps on db1-fd has no good backup of" in problem
     assert "(job 9: fatal error)" in problem
+
+
+@pytest.mark.long
+def test_a_copy_stands_for_its_original_and_outlives_it(
+    bacula_golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The director's own Copy job, of the Full of January 12th."""
+    plain = servers.bacula.texts
+    monkeypatch.setattr(
+        servers.bacula, "texts", lambda *told: plain(*told) | {"bacula-dir.conf": copying(plain(*told))}
+    )
+    with Library.running(bacula_golden) as library:
+        lab = Lab(library, tmp_path)
+        known = lab.source().scan([]).points
+        library.console("run job=CopyFull yes")
+        wait_for("the copy", lambda: library.sql("SELECT 1 FROM Job WHERE Type = 'C' AND JobStatus = 'T'"))
+        ((copy, volume),) = library.sql(
+            "SELECT DISTINCT JobId, VolumeName FROM Job JOIN JobMedia USING (JobId) JOIN Media USING (MediaId) "
+            "WHERE Type = 'C'"
+        )
+        doubled = lab.source().scan(known)
+        assert set(by_job(doubled)) == {(3, "shop"), (3, "blog"), (3, "crm")}  # no new points: the same, twice on tape
+        for point in doubled.points:
+            ((jobid, _, volumes),) = json.loads(point.locator["copies"])
+            assert (jobid, volumes) == (copy, [volume])
+        library.console("delete jobid=3 yes")
+        left = by_job(lab.source().scan(merged(known, doubled)))
+        for name in ("shop", "blog", "crm"):
+            assert left[copy, name].id == by_job(known)[3, name].id
+            assert (left[copy, name].state, left[copy, name].medium) == (PointState.USABLE, f"tape {volume}")
+        assert delivered(lab.source(), left[copy, "crm"]) == content("crm", 12)
+
+
+def copying(texts: dict[str, str]) -> str:
+    """The director's configuration with a second place for Fulls, and a job that carries one there."""
+    director = texts["bacula-dir.conf"]
+    start = director.index("Pool {\n  Name = Full\n")
+    pool = director[start : director.index("}", start) + 1]
+    far = pool.replace("Name = Full\n", "Name = Far\n  Storage = Tape\n")
+    near = pool.replace("Name = Full\n", "Name = Full\n  Next Pool = Far\n")
+    job = """
+Job {
+  Name = CopyFull
+  Type = Copy
+  Selection Type = SQLQuery
+  Selection Pattern = "SELECT 3"
+  Pool = Full
+  Client = db1-fd
+  FileSet = Dumps
+  Storage = Tape
+  Messages = Standard
+  Level = Full
+}
+"""
+    return director.replace(pool, near) + far + job

@@ -185,6 +185,12 @@ def test_a_hole_in_a_job_takes_the_files_at_its_edges_too(paper: Paper):
     assert (usable, set(found)) == ({"a", "e"}, set("abcde"))
 
 
+def test_a_piece_without_files_is_no_hole(paper: Paper):
+    """A Copy job writes one with FirstIndex and LastIndex 0."""
+    paper.job(15, on=[("A", 0, 0), ("B", 1, 1)])
+    assert (only(paper.scan()).state, only(paper.scan()).medium) == (PointState.USABLE, "tape B")
+
+
 # Records that are gone
 
 

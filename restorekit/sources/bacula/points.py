@@ -166,7 +166,7 @@ def _held(index: int, pieces: Sequence[Row], files: int) -> tuple[list[Row], str
     Pieces are without gaps: each begins with the file the one before ended in, or with the next. A file at the edge
     of a gap may go on inside it.
     """
-    real = [p for p in pieces if p["first_index"] > 0]
+    real = [p for p in pieces if p["first_index"] > 0]  # a copy begins with a piece that holds only its label
     own = [n for n, p in enumerate(real) if p["first_index"] <= index <= p["last_index"]]
     if not own:
         return [], "the catalog does not say on which volume it lies"
