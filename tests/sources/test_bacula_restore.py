@@ -1,9 +1,13 @@
 """Reading from tape: real daemons, a virtual library, nothing in the way."""
 
+from pathlib import Path
+
 import pytest
 from sources.bacula_room import WAY, Room, Telling, bacula_golden, delivered, original, room, shared, states, volumes
 
-from restorekit.errors import SourceUnavailable
+from restorekit.errors import SourceDamaged, SourceUnavailable
+from restorekit.sources.bacula.spool import Order, Spool
+from restorekit.sources.bacula.wanted import Wanted
 
 __all__ = ["bacula_golden", "room", "shared"]
 
@@ -72,3 +76,24 @@ def test_check_says_what_is_there(room: Room):
         "ok",
         "director answers, restore client staging-fd is up, 2 drives in Tape",
     )
+
+
+def test_only_a_plain_file_is_taken_from_a_restore(tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"of somebody else")
+    spool = Spool(tmp_path, None)
+    wanted = Wanted(job="j", fileid="1", path="/backup/shop.sql", client="c", size=None, known="")
+    for number, folder in enumerate(("/backup/shop.sql", "/backup")):
+        order = Order(id=f"order{number}", client="c", files=(wanted,), points={"p": 0})
+        spool.begin(order)
+        assert list(spool.orders()) == [order]
+        link = Path(f"{spool.out(order)}{folder}")
+        link.parent.mkdir(exist_ok=True)
+        (tmp_path / "shop.sql").write_bytes(b"of somebody else")
+        link.symlink_to(secret if number == 0 else tmp_path)
+        with pytest.raises(SourceDamaged):
+            spool.prove(order, wanted)
+        spool.drop(order)
+        spool.drop(order)
+    assert secret.read_bytes() == b"of somebody else"
+    assert spool.orders() == []

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from restorekit.errors import DiskFull, SourceDamaged, SourceUnavailable
+from restorekit.errors import ConfigError, DiskFull, SourceDamaged, SourceUnavailable
 from restorekit.model.value import Value
 from restorekit.sources.bacula.wanted import Reading, Wanted, opened
 
@@ -79,6 +80,14 @@ class Spool:
                 f"{self.where} cannot be written to: {error.strerror}",
                 hint="`where` must exist and belong to the user restorekit runs as.",
             ) from error
+
+    def check_user(self) -> None:
+        """Raises ConfigError if what the restore client writes would be nobody's here to read."""
+        if self._user is not None and os.geteuid() != 0 and pwd.getpwuid(os.geteuid()).pw_name != self._user:
+            raise ConfigError(
+                f"the restore client runs as {self._user}, and only root can give it folders and read its files",
+                hint="Run the restore client as the user restorekit runs as.",
+            )
 
     # -- orders -------------------------------------------------------------------------------------------------
 

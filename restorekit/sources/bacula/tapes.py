@@ -207,6 +207,7 @@ class Tapes:
         try:
             if not os.access(self._settings.where, os.W_OK | os.X_OK):
                 raise SourceUnavailable(f"{self._settings.where} cannot be written to", hint="See `where`.")
+            self._spool.check_user()
             client = self._settings.restore_client
             text = self._console.allowed(self._console.ask(f"status client={quoted(client)}"))
             if "Daemon started" not in text:
