@@ -12,7 +12,7 @@ from restorekit.cli.app import Database, Json, app, door, out
 from restorekit.cli.moments import moment
 from restorekit.cli.stocktaking import show_inventory
 from restorekit.errors import Refused, UsageError
-from restorekit.model.point import PointState
+from restorekit.model.point import PointState, RecoveryPoint
 
 
 @app.command()
@@ -118,7 +118,7 @@ def points(
                 words.size(p.size_bytes),
                 words.short_level(proofs.get(p.id)),
                 p.consistency,
-                "" if p.state == PointState.USABLE else f"{p.state}: {p.why}",
+                _note(p),
             )
             for p in found
         ],
@@ -126,6 +126,13 @@ def points(
     )
     if not found and not as_json:
         answer.say(f"no recovery point of {name} is known")
+
+
+def _note(point: RecoveryPoint) -> str:
+    """Which tapes or buckets, where its source has many; and why it cannot be used."""
+    where = point.medium if " " in point.medium else ""
+    bad = "" if point.state == PointState.USABLE else f"{point.state}: {point.why}"
+    return "; ".join(filter(None, (where, bad or point.why)))
 
 
 @app.command()

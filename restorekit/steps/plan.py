@@ -96,7 +96,7 @@ def warming_of(stands: Readiness | None, way: str, now: datetime) -> Warming | N
 
 def _until_warm(stands: Readiness, chosen: Way | None, now: datetime) -> tuple[float, float]:
     """Seconds, from and to; of several ways that nobody chose from, all."""
-    if stands.state == "on_tape":
+    if stands.pieces:
         alone = estimate(stands.pieces)
         return alone, alone * words.LATE
     if stands.ready_at is not None:
@@ -139,7 +139,7 @@ def _estimate(point: RecoveryPoint, warming: Warming | None) -> Estimate:
         update={
             "low_s": round(loading.low_s + warming.low_s, 1),
             "high_s": round(loading.high_s + warming.high_s, 1),
-            "basis": f"fetching it, then {loading.basis}",
+            "basis": f"{'once the tape is there: ' if warming.notice else ''}fetching it, then {loading.basis}",
         }
     )
 

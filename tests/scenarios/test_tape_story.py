@@ -107,11 +107,6 @@ def test_two_databases_of_one_tape_in_one_mount(hoster: Hoster, library: Library
     assert {a.json["level"] for a in answers} == {5}
     tapes = [volumes(hoster, a.json["point"], a.json["database"]) for a in answers]
     assert (tapes[0], len(tapes[0])) == (tapes[1], 1), "the test wants both on one tape"
-    print((library.folder / "var/disk-changer.log").read_text()[-3500:])
-    print(
-        library.sql("select JobId, Name, Type, JobStatus, StartTime, EndTime from Job where Type='R'"),
-        [library.log(n) for (n,) in library.sql("select JobId from Job where Type='R'")][-2:],
-    )
     assert library.loads() - before <= 1
     for answer in answers:
         hoster.house.ok("cancel", answer.json["id"])

@@ -367,6 +367,7 @@ class Library:
             "catalog": f"sqlite:///{self.catalog}",
             "console": str(self.folder / "etc/restorekit.conf"),
             "storage": STORAGE,
+            "drive_storages": [f"{STORAGE}-{number}" for number in range(DRIVES)],
             "restore_client": RESTORE_CLIENT,
             "restore_job": RESTORE_JOB,
             "where": str(self.where),

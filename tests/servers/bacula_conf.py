@@ -86,6 +86,7 @@ Autochanger {{
   Autochanger = {STORAGE}
   Maximum Concurrent Jobs = 10
 }}
+{"".join(_single(n, ports) for n in range(DRIVES))}
 {_pool("Scratch", sizes)}
 {_pool("Full", sizes)}
 {_pool("Incr", sizes)}
@@ -234,6 +235,21 @@ Messages {{
 }}
 """
     return head + "".join(_drive(n, folder, sizes) for n in range(DRIVES))
+
+
+def _single(number: int, ports: Ports) -> str:
+    """One drive of the library as a storage of its own, so that a job can be told which drive to take."""
+    return f"""Storage {{
+  Name = {STORAGE}-{number}
+  Address = 127.0.0.1
+  SDPort = {ports.storage}
+  Password = "{PASSWORD}"
+  Device = Drive-{number}
+  Media Type = VT
+  Autochanger = {STORAGE}
+  Maximum Concurrent Jobs = 10
+}}
+"""
 
 
 def _drive(number: int, folder: Path, sizes: Sizes) -> str:

@@ -115,9 +115,15 @@ class Fetch:
         job = f"restorejob={quoted(self._settings.restore_job)} " if self._settings.restore_job else ""
         return (
             f".bvfs_restore fileid={ids} jobid={jobs} path={table}",
-            f"restore file=?{table} {clients} {job}{self._where(order)} yes",
+            f"restore file=?{table} {clients} {job}{self._drive(order)}{self._where(order)} yes",
             f".bvfs_cleanup path={table}",
         )
+
+    def _drive(self, order: Order) -> str:
+        """The drive that has the tape: left to itself, the storage daemon may take another and move the tape there."""
+        named = self._settings.drive_storages
+        inside = [volume for _, volume in self._director.drives()][: len(named)] if named else []
+        return f"storage={quoted(named[inside.index(order.volume)])} " if order.volume in inside else ""
 
     def _by_name(self, order: Order, wanted: Wanted, number: int) -> tuple[str, ...]:
         text = bootstrap(self._director.pieces(number), self._director.storage, wanted.path)

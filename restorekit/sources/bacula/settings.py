@@ -15,7 +15,9 @@ class BaculaSettings(NamingSettings):
 
     `catalog` is read, never written: `sqlite:///FILE` or `postgresql+psycopg://USER@HOST/NAME`; its password comes
     from `catalog_password_file`. `console` is a bconsole.conf, best of a restricted console; `bconsole` the program.
-    `storage` is the library's Storage resource at the director; `drives` is asked where it is not set. Files are
+    `storage` is the library's Storage resource at the director; `drives` is asked where it is not set, and
+    `drive_storages` are Storage resources of its single drives, in their order: with them a restore goes to the drive
+    that has its tape; without, the storage daemon takes any, and the tape moves. Files are
     restored by the client `restore_client` (and the Job resource `restore_job`, where there is more than one) below
     `where`, a folder of ours in which each job gets one that this client writes to; `restore_user` is who the client
     runs as, where it is another user than restorekit's (which must then be root). `bootstraps` is a folder that the
@@ -43,6 +45,7 @@ class BaculaSettings(NamingSettings):
     stall: Seconds = 1800
     limit: Seconds = 12 * 3600
     drives: int | None = Field(default=None, ge=1)
+    drive_storages: list[str] = []
     jobs: list[str] = []
     clients: list[str] = []
     offsite: str = "offsite"

@@ -36,13 +36,15 @@ _SPARE = 64 << 20
 class Order(Value):
     """One restore job for files of one client; `points` maps ids of points to the file each needs.
 
-    `job` is its JobId once known. None: submitted or not, nobody here knows; the comment of the job tells.
+    `volume` is the tape that it reads first. `job` is its JobId once known. None: submitted or not, nobody here knows;
+    the comment of the job tells.
     """
 
     id: str
     client: str
     files: tuple[Wanted, ...]
     points: dict[str, int]
+    volume: str = ""
     job: int | None = None
 
     @property

@@ -122,7 +122,7 @@ class Tapes:
         for together in (True, False):
             cold = self._cold(wanted, said)
             alone = frozenset(p for p, w in cold.items() if not (together and self._recorded(w)))
-            for order in list(_orders(cold, alone)):
+            for order in list(_orders(cold, alone, {p.id: _told(p)[0][0] for p in points})):
                 self._spool.begin(order)
                 said |= self._carried_out(order, watch)
         for answer in said.values():
@@ -241,8 +241,11 @@ class _FromSpool:
         return held
 
 
-def _orders(cold: Mapping[str, Wanted], alone: frozenset[str]) -> Iterator[Order]:
-    """As few jobs as can bring them: one client each, no path twice, those `alone` one by one."""
+def _orders(cold: Mapping[str, Wanted], alone: frozenset[str], volumes: Mapping[str, str]) -> Iterator[Order]:
+    """As few jobs as can bring them: one client each, no path twice, those `alone` one by one.
+
+    `volumes` names the first tape of each point.
+    """
     groups: list[dict[str, Wanted]] = []
     for point, wanted in cold.items():
         group = next((g for g in groups if all(_fit(wanted, w, bool({point, p} & alone)) for p, w in g.items())), None)
@@ -252,7 +255,8 @@ def _orders(cold: Mapping[str, Wanted], alone: frozenset[str]) -> Iterator[Order
     for group in groups:
         files = tuple(dict.fromkeys(group.values()))
         places = {point: files.index(wanted) for point, wanted in group.items()}
-        yield Order(id=order_id(places), client=files[0].client, files=files, points=places)
+        first = volumes[next(iter(places))]
+        yield Order(id=order_id(places), client=files[0].client, files=files, points=places, volume=first)
 
 
 def _fit(wanted: Wanted, other: Wanted, alone: bool) -> bool:  # noqa: FBT001
