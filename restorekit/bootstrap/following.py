@@ -22,6 +22,7 @@ class Follower:
     def follow(self, run_id: str, show: Callable[[Run], None], *, patient: bool = True) -> Run:
         """Until the run needs no work; `show` gets each state seen. Without patience only until it has to wait.
 
+        One that waits already is looked after once even then, or `--no-wait` would never find a thaw that has ended.
         As the worker it runs all queued work of this host before it leaves. Raises what interrupts it; unfinished
         work is carried on by the next command.
         """
@@ -30,6 +31,7 @@ class Follower:
 
     def _follow(self, run_id: str, show: Callable[[Run], None], busy: frozenset[State]) -> Run:
         shift: _Shift | None = None
+        looked = False
         try:
             while True:
                 run = self._house.catalog.run(run_id)
@@ -37,10 +39,11 @@ class Follower:
                 if shift is not None and not shift.busy:
                     shift.end()
                     shift = None
-                if run.state not in busy and shift is None:
+                if shift is None and run.state not in busy and (looked or run.state != State.WAITING):
                     return run
                 if shift is None and (worker := self._start()) is not None:
                     shift = _Shift(worker, lambda: self._waits(run_id, busy))
+                looked = True
                 time.sleep(_LOOK_EVERY_S)  # the worker may be another process: it can only be polled
         finally:
             if shift is not None:

@@ -9,19 +9,25 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from restorekit.choosing import standing
 from restorekit.errors import RestorekitError
+from restorekit.model.locale import Locale
 from restorekit.model.plan import Plan
 from restorekit.model.readiness import Library
 from restorekit.model.run import Progress, Run, State
 from restorekit.model.tapeplan import Drive, TapePlan, TapeWish
 from restorekit.model.waiting import Waiting
 from restorekit.tapeplan import estimate, planned, words
+from restorekit.workflow.failure import frames
 from restorekit.workflow.house import House
+from restorekit.workflow.warming import UNREADABLE
 
 _LOG = logging.getLogger(__name__)
 _MOST = 10_000
 _FRESH = timedelta(seconds=20)
 _LEAST_LEFT_S = 1.0
+_SOON_S = 30.0
+_IN_VAIN: dict[Locale, str] = {"de": "vergeblich gefragt", "en": "asked in vain"}
 
 
 class _Case(NamedTuple):
@@ -47,8 +53,8 @@ class Waker:
         """One round; `ordered` gives the runs with an unfinished order. Raises nothing: what waits can wait longer."""
         try:
             self._look(ordered)
-        except RestorekitError as error:
-            _LOG.warning("what waits could not be looked after: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - what waits must not end the work that others wait for
+            _LOG.warning("what waits could not be looked after:\n%s", frames(error))
 
     def _look(self, ordered: Callable[[], set[str]]) -> None:
         active = self._house.catalog.runs(active=True, limit=_MOST)
@@ -69,14 +75,34 @@ class Waker:
 
     def _ask(self, case: _Case, now: datetime) -> None:
         """Ask the medium of a thaw or a missing tape again; only what has changed is worth an order."""
-        stands = self._house.source(case.plan.point.source).readiness([case.plan.point])[0]
+        try:
+            stands = self._house.source(case.plan.point.source).readiness([case.plan.point])[0]
+        except UNREADABLE:
+            self._resume(case, State.REQUESTED)  # the recipe meets the same error, and knows what to do
+            return
+        except Exception as error:  # noqa: BLE001 - one source that does not answer must not hold up the others
+            self._put_off(case, error, now)
+            return
         before = case.waiting.readiness
         if (stands.state, stands.notice) != (before.state, before.notice) or stands.state == "cold":
             self._resume(case, State.REQUESTED)
             return
-        again_at = now + timedelta(seconds=stands.again_s)
-        waiting = case.waiting.model_copy(update={"readiness": stands, "again_at": again_at})
-        self._house.catalog.keep(case.run.id, waiting)
+        update = {"readiness": stands, "again_at": now + timedelta(seconds=stands.again_s), "words": standing(stands)}
+        self._note(case.run, case.waiting.model_copy(update=update), now)
+
+    def _put_off(self, case: _Case, error: Exception, now: datetime) -> None:
+        """Nobody could say: it goes on waiting, and whoever looks sees why."""
+        why = error.message if isinstance(error, RestorekitError) else type(error).__name__
+        _LOG.warning("whether restore %s can go on cannot be said now: %s", case.run.id, why)
+        soon = timedelta(seconds=min(case.waiting.readiness.again_s, _SOON_S))
+        said = standing(case.waiting.readiness)
+        words = {locale: f"{text}; {_IN_VAIN[locale]}: {why}" for locale, text in said.items()}
+        self._note(case.run, case.waiting.model_copy(update={"again_at": now + soon, "words": words}), now)
+
+    def _note(self, run: Run, waiting: Waiting, now: datetime) -> None:
+        said = waiting.readiness.notice or waiting.words[run.request.locale]
+        self._house.catalog.keep(run.id, waiting)
+        self._house.catalog.note_progress(run.id, Progress(phase=said, done=0, total=None, unit="", at=now))
 
     def _own(self, case: _Case) -> bool:
         return case.waiting.host == self._house.host
@@ -92,6 +118,7 @@ class Waker:
         planned_at, then = self._planned.get(library, (None, frozenset()))
         if planned_at is not None and here == then and now - planned_at < _FRESH:
             return
+        self._planned[library] = (now, here)
         asked = self._asked_again(queued)
         if not asked:
             return
@@ -103,21 +130,34 @@ class Waker:
             if turn.starts_s <= 0 and drives[turn.drive].free_in_s <= 0:
                 started |= self._start([c for c in asked if c.run.id in turn.ids], now)
         self._tell([c for c in asked if c.run.id not in started], turns, now)
-        self._planned[library] = (now, here if not started else frozenset())
+        if started:
+            del self._planned[library]
 
     def _asked_again(self, queued: Sequence[_Case]) -> list[_Case]:
         """Those that still need a drive; tapes may have been taken out or put in, and a job may have read along."""
-        still = []
-        for name in {c.plan.point.source for c in queued}:
-            cases = [c for c in queued if c.plan.point.source == name]
-            answers = self._house.source(name).readiness([c.plan.point for c in cases])
-            for case, stands in zip(cases, answers, strict=True):
-                fresh = case._replace(waiting=case.waiting.model_copy(update={"readiness": stands}))
-                if fresh.library is None:
-                    self._resume(case, State.REQUESTED)
-                else:
-                    still.append(fresh)
-        return still
+        sources = dict.fromkeys(c.plan.point.source for c in queued)
+        return [c for s in sources for c in self._still([c for c in queued if c.plan.point.source == s])]
+
+    def _still(self, cases: Sequence[_Case]) -> list[_Case]:
+        """Of one source; those of a source that does not answer go on waiting."""
+        try:
+            answers = self._house.source(cases[0].plan.point.source).readiness([c.plan.point for c in cases])
+        except UNREADABLE:
+            if len(cases) > 1:  # one of them is meant
+                return [c for case in cases for c in self._still([case])]
+            self._resume(cases[0], State.REQUESTED)
+            return []
+        except Exception as error:  # noqa: BLE001 - as above
+            _LOG.warning("a source could not be asked about tapes:\n%s", frames(error))
+            return []
+        fresh = [
+            case._replace(waiting=case.waiting.model_copy(update={"readiness": stands}))
+            for case, stands in zip(cases, answers, strict=True)
+        ]
+        for case in fresh:
+            if case.library is None:
+                self._resume(case, State.REQUESTED)
+        return [case for case in fresh if case.library is not None]
 
     def _start(self, group: Sequence[_Case], now: datetime) -> set[str]:
         """The first of a turn gets the drive, and reads what the others wait for along with its own."""
