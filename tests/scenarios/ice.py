@@ -103,7 +103,8 @@ class Ice:
     def open(cls, folder: Path, moto: Moto) -> Iterator[Self]:
         live = folder / "live"
         live.mkdir()
-        bucket = moto.bucket(f"ice-{folder.name.replace('_', '-').lower()[-40:]}")
+        words = "-".join(("ice", *folder.parts[-2:])).replace("_", "-").lower()
+        bucket = moto.bucket(words[-60:].strip("-"))
         with Tap.before(moto) as tap:
             section = moto.section(bucket, layout="{engine}/{database}/{time:%Y-%m-%dT%H%M}.db")
             house = FastInstallation(
