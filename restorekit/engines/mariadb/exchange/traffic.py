@@ -12,7 +12,8 @@ from restorekit.engines.mariadb.connect import quoted, rows
 from restorekit.engines.mariadb.live import Live
 from restorekit.model.exchange import Finding
 
-_HELD = 1205
+_HELD = frozenset({1205, 1213})
+"""Waited for in vain, or given up by the server for somebody else's sake: in the middle of traffic both happen."""
 _TRIES = 3
 _PAUSE_S = 0.1
 _MOST_LAG_S = 60
@@ -47,7 +48,7 @@ def _free(connection: "Connection[Any]", table: str) -> bool:
         try:
             rows(connection, f"LOCK TABLES {table} WRITE NOWAIT")
         except pymysql.err.Error as error:
-            if error.args[0] != _HELD:
+            if error.args[0] not in _HELD:
                 raise
             continue
         rows(connection, "COMMIT")
