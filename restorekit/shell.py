@@ -125,8 +125,11 @@ class Process:
         self._reader.join(5)
         for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+                # What it has left behind in a session of its own may hold the other end: then a reader waits for that,
+                # and closing waits for the reader.
+                closing = threading.Thread(target=_close, args=(pipe,), daemon=True)
+                closing.start()
+                closing.join(1)
 
 
 class _Spawner:
@@ -163,6 +166,11 @@ class _Spawner:
 
 
 _SPAWNER = _Spawner()
+
+
+def _close(pipe: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        pipe.close()
 
 
 def _environment(spec: Spec, fds: Mapping[str, int]) -> dict[str, str]:
@@ -239,9 +247,9 @@ def run(spec: Spec, *, timeout_s: float = 600, feed: bytes | None = None) -> Don
         reader = threading.Thread(target=lambda: collected.append(process.stdout.read()), daemon=True)
         reader.start()
         if feed is not None:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError):  # it may end without having read anything
                 process.stdin.write(feed)
-            process.stdin.close()
+                process.stdin.close()
         done = process.wait(timeout_s)
         reader.join(5)
     return Done(done.argv, done.returncode, b"".join(collected), done.stderr)
