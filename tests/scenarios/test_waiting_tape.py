@@ -124,8 +124,8 @@ def test_an_operator_is_told_once_though_the_worker_dies(
     assert len(notices.read_text().splitlines()) == 1
 
 
-def test_who_reads_along_pays_for_nobody(house: FastInstallation, library: Library) -> None:
-    """Two drills in one job, and the point of the one that reads along is damaged: only that one fails."""
+def test_a_damaged_neighbour_fails_alone(house: FastInstallation, library: Library) -> None:
+    """Two drills of one tape, and the point of one is damaged: only that one fails, in one job or in two."""
     found = on_one_tape(house, library)
     blog, crm = found["db1/blog"], found["db1/crm"]
     day = int(crm["consistent_at"][8:10])
