@@ -1,4 +1,4 @@
-"""Real S3 servers for tests, on 127.0.0.1 as an unprivileged user: rclone for bytes on disk, moto for semantics.
+"""Real S3 servers for tests, on 127.0.0.1: rclone, as an unprivileged user, for bytes on disk, moto for semantics.
 
 with Rclone.running() as server:
     server.section("dumps")             # the part of `restorekit.yaml` that says where and with which keys
@@ -113,7 +113,8 @@ class Moto(Server):
         with _place() as folder:
             port = _free_port()
             argv = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-            with _started(argv, port):
+            # Not as somebody else: its modules may lie where only their owner may read. It writes no file.
+            with _started(argv, port, dropping=False):
                 yield cls(port, folder)
 
     def bucket(self, name: str, *, versioned: bool = False) -> str:
@@ -238,9 +239,9 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def _started(argv: list[str], port: int) -> Iterator[None]:
-    """A server as nobody special that listens, and ends with the test process at the latest."""
-    drop = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+def _started(argv: list[str], port: int, *, dropping: bool = True) -> Iterator[None]:
+    """A server that listens, as nobody special where it drops its user, and ends with the test process at the latest."""
+    drop = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if dropping and os.geteuid() == 0 else []
     words = ["setpriv", "--pdeathsig", "KILL", *drop, "--", *argv]
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
     with tempfile.TemporaryFile() as log:
