@@ -240,7 +240,7 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _started(argv: list[str], port: int, *, dropping: bool = True) -> Iterator[None]:
-    """A server that listens, as nobody special where it drops its user, and ends with the test process at the latest."""
+    """A server that listens, as nobody special if it drops its user, and ends with the test process at the latest."""
     drop = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if dropping and os.geteuid() == 0 else []
     words = ["setpriv", "--pdeathsig", "KILL", *drop, "--", *argv]
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
