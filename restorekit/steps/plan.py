@@ -73,6 +73,29 @@ def plan(request: Request, choices: Sequence[Choice], policy: Policy, live: Live
     )
 
 
+def substitute(before: Plan, lost: str) -> Plan:
+    """The plan for the next of its spare points; `lost` says why its point gave way. What is said is of the new one."""
+    chosen, rest = before.spare[0], before.spare[1:]
+    live = Live(before.live_exists, before.live_size_bytes, before.live_settings)
+    own = _cautions(before.request, before.point, live, before.planned_at)
+    others = [said for said in before.cautions if said not in own]
+    return before.model_copy(
+        update={
+            "request": before.request.model_copy(update={"point_id": chosen.point.id}),
+            "point": chosen.point,
+            "spare": rest,
+            "fallen": (*before.fallen, lost),
+            "reasons": (*before.reasons[:-1], chosen.reason),
+            "options": (),
+            "loss": chosen.loss,
+            "damage": chosen.damage,
+            "cautions": (*_cautions(before.request, chosen.point, live, before.planned_at), *others),
+            "estimate": _loading(chosen.point),
+            "warming": None,
+        }
+    )
+
+
 def warming_of(stands: Readiness | None, way: str, now: datetime) -> Warming | None:
     """What has to happen before the bytes are here; None if they are. `way` is the name of the chosen one.
 

@@ -224,7 +224,7 @@ class Worker:
         self._give_up()
         for host in watch:
             self.take_over(host)
-        self._work.wake(lambda: {w.split(":")[1] for w in self._unfinished(self._host)})
+        self._work.wake(lambda: {w.split(":")[1] for w in (*self._unfinished(self._host), *self._left)})
 
     def _idle(self) -> bool:
         with self._changed:

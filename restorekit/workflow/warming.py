@@ -17,6 +17,7 @@ from restorekit.model.point import PointState, RecoveryPoint
 from restorekit.model.readiness import Readiness
 from restorekit.model.run import Progress, State
 from restorekit.model.waiting import Waiting
+from restorekit.steps.plan import substitute
 from restorekit.workflow.house import House
 
 UNREADABLE = (SourceDamaged, NoPoint)
@@ -115,23 +116,11 @@ class Warmth:
         if not plan.spare:
             return ""
         self.cool(run_id)
-        chosen, rest = plan.spare[0], plan.spare[1:]
-        lost = f"{point_id} from {plan.point.source} could not be read: {error.message}"
-        update = {
-            "point": chosen.point,
-            "request": plan.request.model_copy(update={"point_id": chosen.point.id}),
-            "spare": rest,
-            "fallen": (*plan.fallen, lost),
-            "reasons": (*plan.reasons[:-1], chosen.reason),
-            "loss": chosen.loss,
-            "damage": chosen.damage,
-            "options": (),
-            "warming": None,
-        }
-        act = house.act("fell back", run_id, str(plan.target), point=chosen.point.id, instead_of=point_id)
+        instead = substitute(plan, f"{point_id} from {plan.point.source} could not be read: {error.message}")
+        act = house.act("fell back", run_id, str(plan.target), point=instead.point.id, instead_of=point_id)
         house.catalog.advance(run_id, State.REQUESTED, act=act)
         crashpoint.here("fallback.moved")
-        house.catalog.keep(run_id, plan.model_copy(update=update))  # last of all: it says that this was done
+        house.catalog.keep(run_id, instead)  # last of all: it says that this was done
         return "another"
 
     def cool(self, run_id: str) -> None:
