@@ -8,13 +8,13 @@ TEST_NEEDS := $(CHECK_NEEDS) mariadbd=mariadb-server-core mariadb=mariadb-client
   bacula-dir=bacula-director /usr/share/bacula-director/make_sqlite3_tables=bacula-director-sqlite3 bacula-sd=bacula-sd \
   bacula-fd=bacula-fd bconsole=bacula-console faketime=faketime mkfs.btrfs=btrfs-progs
 
-.PHONY: demo test check long bench lock need-demo need-check need-test
+.PHONY: demo test check long bench lock need-demo need-check need-test fetch-test
 .DEFAULT_GOAL := demo
 
 demo: need-demo $(VENV)/run.done
 	$(BIN)/restorekit demo $(ARGS)
 
-test: need-test $(VENV)/dev.done
+test: need-test fetch-test $(VENV)/dev.done
 	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile $(ARGS)
 
 check: need-check $(VENV)/dev.done
@@ -24,7 +24,7 @@ check: need-check $(VENV)/dev.done
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not long" tests/unit/test_architecture.py
 
-long: need-test $(VENV)/dev.done
+long: need-test fetch-test $(VENV)/dev.done
 	$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)
 
 bench: need-test $(VENV)/dev.done
@@ -46,6 +46,10 @@ need-check:
 
 need-test:
 	@setup/need $(TEST_NEEDS)
+
+# What a director needs for a catalog on PostgreSQL conflicts with what it needs for one on SQLite.
+fetch-test: need-test
+	@setup/fetch build/bacula-pgsql bacula-director bacula-common-pgsql bacula-director-pgsql
 
 $(VENV)/run.done: requirements/run.txt pyproject.toml
 	python3 -m venv $(VENV)

@@ -23,7 +23,7 @@ from datetime import time as clock_time
 from pathlib import Path
 from typing import Any, Self
 
-from servers.bacula_conf import DRIVES, RESTORE_CLIENT, RESTORE_JOB, SLOTS, STORAGE, Ports, Sizes, texts
+from servers.bacula_conf import DRIVES, RESTORE_CLIENT, RESTORE_JOB, SLOTS, STORAGE, Login, Ports, Sizes, texts
 
 USER = "nobody"
 GROUP = "nogroup"
@@ -114,7 +114,7 @@ class Library:
     def start(self, now: datetime | None = None) -> None:
         """Start everything that does not run; `now` (UTC) is where the daemons' clock begins, else the present."""
         self._write()
-        fresh = not self.catalog.exists()
+        fresh = not self._has_catalog()
         if fresh:
             self._create_catalog()
         for name in DAEMONS:
@@ -125,7 +125,7 @@ class Library:
     def _write(self) -> None:
         for name in FOLDERS:
             (self.folder / name).mkdir(exist_ok=True)
-        for name, text in texts(self.folder, self.ports, self.sizes).items():
+        for name, text in texts(self.folder, self.ports, self.sizes, self._login()).items():
             if name != "hook" or not (self.folder / "etc/hook").exists():
                 (self.folder / "etc" / name).write_text(text)
         changer = Path("/etc/bacula/scripts/disk-changer").read_text()
@@ -151,6 +151,12 @@ class Library:
         link.unlink(missing_ok=True)
         if slot:
             link.symlink_to(self.tape / f"slot{slot}")
+
+    def _login(self) -> Login:
+        return Login()
+
+    def _has_catalog(self) -> bool:
+        return self.catalog.exists()
 
     def _create_catalog(self) -> None:
         script = Path("/usr/share/bacula-director/make_sqlite3_tables").read_text()
@@ -179,11 +185,15 @@ class Library:
             "-c",
             str(self.folder / "etc" / conf),
         ]
-        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "HOME": str(self.folder)}
         with (self.folder / "log" / f"{name}.log").open("ab") as log:
-            started = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+            started = subprocess.Popen(
+                argv, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
+            )
         self._running[name] = started
         wait_for(f"{program} to listen", lambda: self._listens(name))
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "HOME": str(self.folder)}
 
     def _listens(self, name: str) -> bool:
         ended = self._running[name].poll()

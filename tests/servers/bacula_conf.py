@@ -37,10 +37,24 @@ class Sizes:
     piece: int = 1_000_000
 
 
-def texts(folder: Path, ports: Ports, sizes: Sizes) -> dict[str, str]:
+@dataclass(frozen=True)
+class Login:
+    """How the director reaches its catalog; a SQLite file needs none of it. `address` may be a socket's folder."""
+
+    user: str = ""
+    password: str = ""
+    address: str = ""
+
+    @property
+    def lines(self) -> str:
+        where = f'\n  DB Address = "{self.address}"' if self.address else ""
+        return f'dbuser = "{self.user}"\n  dbpassword = "{self.password}"{where}'
+
+
+def texts(folder: Path, ports: Ports, sizes: Sizes, login: Login) -> dict[str, str]:
     """Every configuration file by name."""
     return {
-        "bacula-dir.conf": _director(folder, ports, sizes),
+        "bacula-dir.conf": _director(folder, ports, sizes, login),
         "bacula-sd.conf": _storage(folder, ports, sizes),
         "bacula-fd.conf": _client(folder, BACKUP_CLIENT, ports.client, "fd"),
         "staging-fd.conf": _client(folder, RESTORE_CLIENT, ports.staging, "staging"),
@@ -52,7 +66,7 @@ def texts(folder: Path, ports: Ports, sizes: Sizes) -> dict[str, str]:
     }
 
 
-def _director(folder: Path, ports: Ports, sizes: Sizes) -> str:
+def _director(folder: Path, ports: Ports, sizes: Sizes, login: Login) -> str:
     source = folder / "source"
     skipped = len(source.parts) - 1
     return f"""Director {{
@@ -71,8 +85,7 @@ def _director(folder: Path, ports: Ports, sizes: Sizes) -> str:
 Catalog {{
   Name = Cat
   dbname = bacula
-  dbuser = ""
-  dbpassword = ""
+  {login.lines}
 }}
 {_client_resource(BACKUP_CLIENT, ports.client)}
 {_client_resource(RESTORE_CLIENT, ports.staging)}
