@@ -98,3 +98,22 @@ def test_series_of_other_clients_do_not_mix():
     found = chains([*series("FI"), *(m._replace(jobid=m.jobid + 10) for m in series("IF", client="b"))])
     assert (found[2].members, found[12].members) == ((1, 2), (12,))
     assert found[11].broken
+
+
+def test_what_came_back_under_another_number_is_not_gone():
+    """A catalog that lost some days and had them read back from the tapes."""
+    lost = series("FII", dict.fromkeys((1, 2, 3), "is gone"))
+    back = [m._replace(jobid=m.jobid + 10) for m in series("FII")]
+    assert chains(back, lost)[13] == ((11, 12, 13), "")
+    assert chains([back[0], back[2]], lost)[13].broken == "the incremental of 2009-01-02 (job 2) is gone"
+
+
+def test_a_number_that_is_given_again_is_that_of_the_new_one():
+    lost = series("FII", dict.fromkeys((1, 2, 3), "is gone"))[2:]
+    new = [m._replace(ended=m.ended - 1) for m in series("F")]
+    assert chains([m._replace(jobid=3) for m in new], lost) == {3: ((3,), "")}
+
+
+def test_two_that_ended_in_the_same_second_are_two():
+    one, two = series("F")[0], series("F")[0]._replace(jobid=2)
+    assert chains([one, two]) == {1: ((1,), ""), 2: ((2,), "")}

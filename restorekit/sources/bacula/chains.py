@@ -42,15 +42,24 @@ def member(job: Job) -> Member | None:
     return Member(job.jobid, job.client, job.fileset, job.level, job.ended, job.start_local[:10], lacks)
 
 
-def chains(members: Iterable[Member]) -> dict[int, Chain]:
-    """The chain of each job by JobId. Those that are gone are among `members`, too, with what they lack."""
+def chains(members: Iterable[Member], lost: Iterable[Member] = ()) -> dict[int, Chain]:
+    """The chain of each of `members` by JobId. `lost` are those that were there once; some may be back."""
+    here = list(members)
+    # Read back from the tapes a job has another JobId, and its old one may be that of another job by now.
+    back = {_backup(m) for m in here}
+    gone = [m for m in lost if _backup(m) not in back]
     series: dict[tuple[str, str], list[Member]] = {}
-    for one in sorted(members, key=lambda m: (m.ended, m.jobid)):
+    for one in sorted([*here, *gone], key=lambda m: (m.ended, m.jobid)):
         series.setdefault((one.client, one.fileset), []).append(one)
-    return {jobid: chain for line in series.values() for jobid, chain in _line(line)}
+    found = {m: chain for line in series.values() for m, chain in _line(line)}
+    return {m.jobid: found[m] for m in here}
 
 
-def _line(line: list[Member]) -> Iterable[tuple[int, Chain]]:
+def _backup(one: Member) -> tuple[str, str, str, int]:
+    return one.client, one.fileset, one.level, one.ended
+
+
+def _line(line: list[Member]) -> Iterable[tuple[Member, Chain]]:
     full: list[Member] = []
     since: list[Member] = []
     for one in line:
@@ -63,4 +72,4 @@ def _line(line: list[Member]) -> Iterable[tuple[int, Chain]]:
         whole = [*full, *since]
         lost = next((f"{m.words} {m.lacks}" for m in whole if m.lacks), "")
         broken = lost if full else "the catalog knows no full backup before it"
-        yield one.jobid, Chain(tuple(m.jobid for m in whole), broken)
+        yield one, Chain(tuple(m.jobid for m in whole), broken)

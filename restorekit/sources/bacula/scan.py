@@ -48,7 +48,7 @@ class Scanner:
             self._before.setdefault(point.locator["native"], []).append(point)
         found = backups(jobs, {job: p.locator["native"] for p in mine.values() for job in held_by(p)})
         self._memory.keep(found)
-        self._chains = chains([*(m for j in jobs if (m := member(j))), *self._memory.lost])
+        self._chains = chains([m for j in jobs if (m := member(j))], self._memory.lost)
         for some in _portions(self._news(found)):
             self._look(some)
         gone = self._gone([p for p in alive if p.locator["native"] not in found])
