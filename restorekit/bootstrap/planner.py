@@ -18,6 +18,7 @@ from restorekit.settings import Settings
 from restorekit.steps import pick as picking
 from restorekit.steps import plan as planning
 from restorekit.workflow.house import House
+from restorekit.workflow.tapequeue import foreseen
 
 _MOST_PROBLEMS = 5
 _MOST_MANIFESTS = 40
@@ -97,7 +98,8 @@ class Planner:
             except RestorekitError as error:
                 problems.append(f"whether the backup can be read at once is not known: {error.message}")
                 continue
-            found |= {p.id: stands for p, stands in zip(points, answers, strict=True)}
+            now = self._house.clock.now().astimezone(ZoneInfo(self._settings.timezone))
+            found |= {p.id: foreseen(self._house, stands, now) for p, stands in zip(points, answers, strict=True)}
         return found, tuple(problems)
 
     def _reasoning(self, request: Request, told: Told) -> planning.Reasoning:

@@ -120,8 +120,8 @@ def warming_of(stands: Readiness | None, way: str, now: datetime) -> Warming | N
 def _until_warm(stands: Readiness, chosen: Way | None, now: datetime) -> tuple[float, float]:
     """Seconds, from and to; of several ways that nobody chose from, all."""
     if stands.pieces:
-        alone = estimate(stands.pieces)
-        return alone, alone * words.LATE
+        soonest = (stands.ready_at - now).total_seconds() if stands.ready_at else estimate(stands.pieces)
+        return soonest, soonest * words.LATE
     if stands.ready_at is not None:
         return 0, max(0.0, (stands.ready_at - now).total_seconds())
     ways = [chosen] if chosen else list(stands.ways)

@@ -7,39 +7,26 @@ has no unfinished order, so that nothing is carried out twice at once.
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from restorekit.choosing import standing
 from restorekit.errors import RestorekitError
 from restorekit.model.locale import Locale
-from restorekit.model.plan import Plan
-from restorekit.model.readiness import Library
 from restorekit.model.run import Progress, Run, State
-from restorekit.model.tapeplan import Drive, TapePlan, TapeWish
+from restorekit.model.tapeplan import TapePlan
 from restorekit.model.waiting import Waiting
-from restorekit.tapeplan import estimate, planned, words
+from restorekit.tapeplan import planned, words
 from restorekit.workflow.failure import frames
 from restorekit.workflow.house import House
+from restorekit.workflow.tapequeue import Case, cases_of, drives_of, wish_of
 from restorekit.workflow.warming import UNREADABLE
 
 _LOG = logging.getLogger(__name__)
-_MOST = 10_000
 _FRESH = timedelta(seconds=20)
-_LEAST_LEFT_S = 1.0
+_COMING = timedelta(seconds=60)
+_NEWEST = 1000
 _SOON_S = 30.0
 _IN_VAIN: dict[Locale, str] = {"de": "vergeblich gefragt", "en": "asked in vain"}
-
-
-class _Case(NamedTuple):
-    """A run that waits or is being warmed, and what for."""
-
-    run: Run
-    plan: Plan
-    waiting: Waiting
-
-    @property
-    def library(self) -> Library | None:
-        return self.waiting.readiness.library if self.waiting.readiness.state == "on_tape" else None
 
 
 class Waker:
@@ -57,11 +44,9 @@ class Waker:
             _LOG.warning("what waits could not be looked after:\n%s", frames(error))
 
     def _look(self, ordered: Callable[[], set[str]]) -> None:
-        active = self._house.catalog.runs(active=True, limit=_MOST)
-        runs = [r for r in active if r.state in (State.WAITING, State.WARMING)]
-        if not any(r.state == State.WAITING for r in runs):
+        cases = cases_of(self._house)
+        if not any(c.run.state == State.WAITING for c in cases):
             return
-        cases = [case for run in runs if (case := self._case(run)) is not None]
         busy = ordered()
         now = self._house.clock.now()
         mine = [c for c in cases if c.run.state == State.WAITING and c.run.id not in busy and self._own(c)]
@@ -73,7 +58,7 @@ class Waker:
             at_work = [c for c in cases if c.run.state == State.WARMING and c.library and c.library.name == name]
             self._queue(name, [c for c in mine if c.library and c.library.name == name], at_work)
 
-    def _ask(self, case: _Case, now: datetime) -> None:
+    def _ask(self, case: Case, now: datetime) -> None:
         """Ask the medium of a thaw or a missing tape again; only what has changed is worth an order."""
         try:
             stands = self._house.source(case.plan.point.source).readiness([case.plan.point])[0]
@@ -90,7 +75,7 @@ class Waker:
         update = {"readiness": stands, "again_at": now + timedelta(seconds=stands.again_s), "words": standing(stands)}
         self._note(case.run, case.waiting.model_copy(update=update), now)
 
-    def _put_off(self, case: _Case, error: Exception, now: datetime) -> None:
+    def _put_off(self, case: Case, error: Exception, now: datetime) -> None:
         """Nobody could say: it goes on waiting, and whoever looks sees why."""
         why = error.message if isinstance(error, RestorekitError) else type(error).__name__
         _LOG.warning("whether restore %s can go on cannot be said now: %s", case.run.id, why)
@@ -104,14 +89,10 @@ class Waker:
         self._house.catalog.keep(run.id, waiting)
         self._house.catalog.note_progress(run.id, Progress(phase=said, done=0, total=None, unit="", at=now))
 
-    def _own(self, case: _Case) -> bool:
+    def _own(self, case: Case) -> bool:
         return case.waiting.host == self._house.host
 
-    def _case(self, run: Run) -> _Case | None:
-        plan, waiting = self._house.catalog.kept(run.id, Plan), self._house.catalog.kept(run.id, Waiting)
-        return _Case(run, plan, waiting) if plan is not None and waiting is not None else None
-
-    def _queue(self, library: str, queued: Sequence[_Case], at_work: Sequence[_Case]) -> None:
+    def _queue(self, library: str, queued: Sequence[Case], at_work: Sequence[Case]) -> None:
         """Plan again when something came or went, or the library was not asked for a while."""
         now = self._house.clock.now()
         here = frozenset(c.run.id for c in (*queued, *at_work))
@@ -122,8 +103,8 @@ class Waker:
         asked = self._asked_again(queued)
         if not asked:
             return
-        drives = _drives(asked[0].library, at_work, now)
-        wishes = [_wish(c) for c in asked]
+        drives = drives_of(asked[0].library, at_work, now)
+        wishes = [wish_of(c) for c in asked]
         turns = planned(wishes, drives, now)
         started: set[str] = set()
         for turn in turns.turns:
@@ -133,12 +114,12 @@ class Waker:
         if started:
             del self._planned[library]
 
-    def _asked_again(self, queued: Sequence[_Case]) -> list[_Case]:
+    def _asked_again(self, queued: Sequence[Case]) -> list[Case]:
         """Those that still need a drive; tapes may have been taken out or put in, and a job may have read along."""
         sources = dict.fromkeys(c.plan.point.source for c in queued)
         return [c for s in sources for c in self._still([c for c in queued if c.plan.point.source == s])]
 
-    def _still(self, cases: Sequence[_Case]) -> list[_Case]:
+    def _still(self, cases: Sequence[Case]) -> list[Case]:
         """Of one source; those of a source that does not answer go on waiting."""
         try:
             answers = self._house.source(cases[0].plan.point.source).readiness([c.plan.point for c in cases])
@@ -159,11 +140,13 @@ class Waker:
                 self._resume(case, State.REQUESTED)
         return [case for case in fresh if case.library is not None]
 
-    def _start(self, group: Sequence[_Case], now: datetime) -> set[str]:
+    def _start(self, group: Sequence[Case], now: datetime) -> set[str]:
         """The first of a turn gets the drive, and reads what the others wait for along with its own."""
         leader, others = group[0], group[1:]
         if leader.waiting.again_at > now:
             return set()  # the director was full a moment ago
+        if leader.run.kind == "drill" and self._somebody_comes(now):
+            return set()  # perhaps a customer for this very drive
         pieces = tuple(p for c in group for p in c.waiting.readiness.pieces)
         update = {
             "readiness": leader.waiting.readiness.model_copy(update={"pieces": pieces}),
@@ -174,11 +157,16 @@ class Waker:
         self._resume(leader, State.WARMING)
         return {leader.run.id}
 
-    def _resume(self, case: _Case, state: State) -> None:
+    def _somebody_comes(self, now: datetime) -> bool:
+        """Whether a restore was just asked for and is about to say what it waits for."""
+        active = self._house.catalog.runs(active=True, limit=_NEWEST)
+        return any(r.state == State.REQUESTED and now - r.changed_at < _COMING for r in active)
+
+    def _resume(self, case: Case, state: State) -> None:
         run_id = case.run.id
         self._house.catalog.resume(run_id, state, lambda connection: self._order(connection, run_id))
 
-    def _tell(self, cases: Sequence[_Case], plan: TapePlan, now: datetime) -> None:
+    def _tell(self, cases: Sequence[Case], plan: TapePlan, now: datetime) -> None:
         """Place and time for those who look; written only where something changed."""
         for case in cases:
             turn = plan.turn(case.run.id)
@@ -197,24 +185,3 @@ class Waker:
                 self._house.catalog.note_progress(
                     case.run.id, Progress(phase=text, done=0, total=None, unit="", at=now)
                 )
-
-
-def _wish(case: _Case) -> TapeWish:
-    priority: Any = "drill" if case.run.kind == "drill" else "customer"
-    pieces = case.waiting.readiness.pieces
-    return TapeWish(id=case.run.id, pieces=pieces, arrived_at=case.run.created_at, priority=priority)
-
-
-def _drives(library: Library | None, at_work: Sequence[_Case], now: datetime) -> list[Drive]:
-    """What is in each drive, and when the job that has it should be done: by what it reads, else any drive."""
-    drives = [Drive(volume=volume) for volume in (library.drives if library else ())]
-    for case in at_work:
-        pieces = case.waiting.readiness.pieces
-        volumes = tuple(dict.fromkeys(p.volume for p in pieces))
-        left = estimate(pieces) - (now - case.run.changed_at).total_seconds()
-        idle = [n for n, drive in enumerate(drives) if not drive.free_in_s]
-        number = next((n for n in idle if drives[n].volume in volumes), next(iter(idle), None))
-        if number is not None:
-            update = {"free_in_s": max(left, _LEAST_LEFT_S), "coming": volumes}
-            drives[number] = drives[number].model_copy(update=update)
-    return drives
