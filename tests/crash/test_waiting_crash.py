@@ -13,6 +13,11 @@ __all__ = ["moto_server"]
 SHOP = "acme_shop"
 
 
+def later(place: str) -> object:
+    """One more of its kind, for the campaigns."""
+    return pytest.param(place, marks=pytest.mark.long)
+
+
 @pytest.fixture
 def ice(tmp_path: Path, moto_server: Moto) -> Iterator[Ice]:
     with Ice.open(tmp_path, moto_server) as ice:
@@ -32,7 +37,7 @@ def dies(ice: Ice, folder: Path, place: str) -> str:
     return ice.newest()
 
 
-@pytest.mark.parametrize("place", ["warm.done", "warm.waiting", "workflow.warm.done"])
+@pytest.mark.parametrize("place", ["warm.done", "warm.waiting", later("workflow.warm.done")])
 def test_the_next_command_carries_on_and_asks_for_no_second_thaw(ice: Ice, tmp_path: Path, place: str) -> None:
     run_id = dies(ice, tmp_path, place)
     left = ice.house.run("watch", run_id, "--no-wait", "--json")
@@ -44,7 +49,7 @@ def test_the_next_command_carries_on_and_asks_for_no_second_thaw(ice: Ice, tmp_p
     assert not ice.notes(), "nobody needs its thaw any more"
 
 
-@pytest.mark.parametrize("place", ["workflow.begin.begun", "workflow.warm.begun"])
+@pytest.mark.parametrize("place", [later("workflow.begin.begun"), "workflow.warm.begun"])
 def test_dies_right_after_it_was_woken(ice: Ice, tmp_path: Path, place: str) -> None:
     run_id = ice.left_waiting(SHOP)
     ice.tap.held.clear()
@@ -55,7 +60,7 @@ def test_dies_right_after_it_was_woken(ice: Ice, tmp_path: Path, place: str) -> 
     assert (ice.thaws_asked(SHOP), ice.orders(run_id)) == (1, ["SUCCESS"] * 2)
 
 
-@pytest.mark.parametrize("victim", ["the worker", "the onlooker"])
+@pytest.mark.parametrize("victim", ["the worker", later("the onlooker")])
 def test_either_of_two_that_wait_dies(ice: Ice, victim: str) -> None:
     point = ice.freeze(SHOP)
     ice.tap.held.add(SHOP)
@@ -73,7 +78,7 @@ def test_either_of_two_that_wait_dies(ice: Ice, victim: str) -> None:
     assert (ice.thaws_asked(SHOP), ice.orders(run_id)) == (1, ["SUCCESS"] * 2)
 
 
-@pytest.mark.parametrize("place", ["warm.done", "warm.waiting", "workflow.warm.done"])
+@pytest.mark.parametrize("place", ["warm.done", later("warm.waiting"), later("workflow.warm.done")])
 def test_cancelled_after_the_worker_died(ice: Ice, tmp_path: Path, place: str) -> None:
     run_id = dies(ice, tmp_path, place)
     answer = ice.house.run("cancel", run_id, "--json")
