@@ -36,8 +36,11 @@ def processes_of(session: int) -> list[str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if os.getsid(int(entry.name)) == session:
-                    found.append((entry / "cmdline").read_text().replace("\0", " "))
+                line = (entry / "cmdline").read_text().replace("\0", " ")
+                if (
+                    line and os.getsid(int(entry.name)) == session
+                ):  # without one it has ended, and nobody has looked yet
+                    found.append(line)
             except (ProcessLookupError, FileNotFoundError):
                 continue
     return found
