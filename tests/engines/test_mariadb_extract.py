@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.btrfs import Disk, btrfs_disk, snapshot, subvolume
+from servers.btrfs import Disk, btrfs_disk, on_subvolume, snapshot
 from servers.mariadb import OS_USER, LiveServer, server_folder
 from servers.mariadb_live import Quiet, cache, live_on
 from servers.mariadb_sandbox import small_disk
@@ -331,15 +331,8 @@ def test_other_page_sizes(engine: MariaDB, size: str):
 
 @pytest.fixture
 def on_btrfs(btrfs_disk: Disk) -> Iterator[LiveServer]:
-    """A live server whose data directory is a subvolume."""
-    room = btrfs_disk.room()
-    room.chmod(0o755)
-    live = LiveServer(folder=subvolume(room / "live"), log_bin=True, args=("--innodb-log-file-size=8M",))
-    try:
-        live.start()
+    with on_subvolume(btrfs_disk) as live:
         yield live
-    finally:
-        live.kill()
 
 
 def test_from_a_snapshot_taken_while_live_writes(on_btrfs: LiveServer, engine: MariaDB, tmp_path: Path):

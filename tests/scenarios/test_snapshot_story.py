@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from scenarios.house import FastInstallation
-from servers.btrfs import Disk, btrfs_disk, snapshot, subvolume
+from servers.btrfs import Disk, btrfs_disk, on_subvolume, snapshot
 from servers.mariadb import LiveServer, server_folder
 from servers.mariadb_live import cache
 
@@ -14,15 +14,8 @@ __all__ = ["btrfs_disk"]
 
 @pytest.fixture
 def live(btrfs_disk: Disk) -> Iterator[LiveServer]:
-    """A live server whose data directory is a subvolume."""
-    room = btrfs_disk.room()
-    room.chmod(0o755)
-    server = LiveServer(folder=subvolume(room / "live"), log_bin=True, args=("--innodb-log-file-size=8M",))
-    try:
-        server.start()
+    with on_subvolume(btrfs_disk) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from servers.mariadb import LiveServer
 
 
 def said(*argv: str | Path) -> str:
@@ -111,6 +112,19 @@ def forget(path: Path) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def on_subvolume(disk: Disk) -> Iterator[LiveServer]:
+    """A live server whose data directory is a subvolume `live` in a room of its own."""
+    room = disk.room()
+    room.chmod(0o755)
+    live = LiveServer(folder=subvolume(room / "live"), log_bin=True, args=("--innodb-log-file-size=8M",))
+    try:
+        live.start()
+        yield live
+    finally:
+        live.kill()
 
 
 @pytest.fixture(scope="session")
