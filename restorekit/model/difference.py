@@ -3,9 +3,12 @@
 from typing import Literal
 
 from restorekit.model.contents import Contents
+from restorekit.model.pick import Pick, Selection
 from restorekit.model.value import Moment, Value
 
 Method = Literal["same", "delta", "exchange", "create", "remove"]
+Wanted = Literal["delta", "exchange"]
+"""A method that somebody may insist on."""
 
 
 class RowDifference(Value):
@@ -16,8 +19,25 @@ class RowDifference(Value):
     columns: tuple[str, ...] = ()
 
 
+class Costs(Value):
+    """What an engine expects of both ways to make a table of live the proven one.
+
+    Seconds from the consent to the end, seconds of them in which writers wait, and bytes written beside and into live.
+    """
+
+    delta_s: float
+    exchange_s: float
+    delta_blocked_s: float
+    exchange_blocked_s: float
+    delta_bytes: int
+    exchange_bytes: int
+
+
 class TableDifference(Value):
-    """One table. Totals are exact; `rows` holds the first N only."""
+    """One table. Totals are exact; `rows` holds the first N only. `no_delta`: why rows cannot be written one by one.
+
+    `costs` is None where there is nothing to choose: the table is the same, or on one side only.
+    """
 
     name: str
     in_live: bool
@@ -31,6 +51,8 @@ class TableDifference(Value):
     chunks: int = 0
     chunks_changed: int = 0
     rows: tuple[RowDifference, ...] = ()
+    no_delta: str = ""
+    costs: Costs | None = None
 
     @property
     def same(self) -> bool:
@@ -49,19 +71,30 @@ class ObjectDifference(Value):
 
 
 class TableAction(Value):
-    """What the swap will do to one table, and why. `extra` tables of live are `remove`d into the undo copy."""
+    """What the swap will do to one table, and why. `extra` tables of live are `remove`d into the undo copy.
+
+    `rows` are written, writers wait for about `blocked_s`, `size_bytes` go beside and into live (None: not known).
+    """
 
     name: str
     method: Method
     why: str
+    rows: int = 0
+    blocked_s: float | None = None
+    size_bytes: int | None = None
 
 
 class Difference(Value):
-    """All that differs, what would be done about it, and live as it was when this was measured."""
+    """All that differs, what would be done about it, and live as it was when this was measured.
+
+    `pick`: only a part of it is wanted. `selection`: the rows that tables of method `delta` get.
+    """
 
     tables: tuple[TableDifference, ...]
     objects: tuple[ObjectDifference, ...] = ()
     actions: tuple[TableAction, ...] = ()
+    pick: Pick | None = None
+    selection: Selection | None = None
     live: Contents | None
     compared_at: Moment
     duration_s: float

@@ -5,6 +5,7 @@ from typing import Literal
 from restorekit.model.contents import Contents
 from restorekit.model.database import Where
 from restorekit.model.difference import TableAction
+from restorekit.model.pick import Selection
 from restorekit.model.plan import Policy
 from restorekit.model.value import Moment, Value
 
@@ -23,6 +24,10 @@ class ExchangeOrder(Value):
 
     `proven` is what verification measured in staging; `live` what live held when the difference was shown
     (None: the target did not exist). Actions named `same` are listed, too, and left alone.
+
+    `selection` are the rows of tables of method `delta`, as the last choice left them in the sandbox. With the `gate`
+    closed a `whole` one is proven by its fingerprint inside the transaction, all others by row; `open`: writers are
+    not held back at all, every row is proven by itself, and no table has another method than `delta` or `same`.
     """
 
     id: str
@@ -34,6 +39,8 @@ class ExchangeOrder(Value):
     live: Contents | None
     policy: Policy
     accept_changes: bool = False
+    selection: Selection | None = None
+    gate: Literal["closed", "open"] = "closed"
 
 
 class Promoted(Value):
@@ -55,6 +62,20 @@ class SlippedTable(Value):
     note: str
 
 
+class Applied(Value):
+    """What was done to the rows of one table. `moved` ones had changed since they were shown, and stay as they were.
+
+    `digest` is a keyed hash over all rows written, with what they are now.
+    """
+
+    name: str
+    inserted: int = 0
+    changed: int = 0
+    removed: int = 0
+    moved: int = 0
+    digest: str = ""
+
+
 class Exchanged(Value):
     """What a swap (or an undo) did: the names that now hold the other side, and how long writers were blocked."""
 
@@ -64,11 +85,12 @@ class Exchanged(Value):
     undo_contents: Contents
     actions: tuple[TableAction, ...]
     created: bool
-    gate: Literal["schema_revoke", "account_lock", "optimistic", "file_lock", "none"]
+    gate: Literal["schema_revoke", "account_lock", "optimistic", "file_lock", "row_locks", "none"]
     slipped: tuple[SlippedTable, ...] = ()
     blocked_s: float
     exchanged_at: Moment
     notes: tuple[str, ...] = ()
+    applied: tuple[Applied, ...] = ()
 
 
 class Settled(Value):

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from restorekit.model.database import DatabaseId
+from restorekit.model.difference import Wanted
 from restorekit.model.locale import Locale
 from restorekit.model.value import Moment, Value
 
@@ -42,7 +43,8 @@ class Request(Value):
 
     `tolerance_s`: how much loss somebody said not to mind; only that much may a proven point be older than another.
     `said_at`: when the words were said, if not now; what happened later is not looked at. `locale`: the language of
-    reasons and options. `way`: how a frozen point is to be thawed, one of those its source offers.
+    reasons and options. `way`: how a frozen point is to be thawed, one of those its source offers. `method`: how
+    tables are to become the proven ones, if the plan may not choose.
     """
 
     database: DatabaseId
@@ -57,3 +59,4 @@ class Request(Value):
     requested_by: str
     reason: str = ""
     way: str = ""
+    method: Wanted | None = None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from restorekit.model.pick import ConflictKind, Selection
+
 
 @dataclass(frozen=True)
 class ShownRow:
@@ -15,3 +17,22 @@ class ShownRow:
     kind: Literal["missing", "changed", "extra"]
     key: dict[str, Any]
     cells: dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class ShownConflict:
+    """One conflict with what identifies its row (`key`) and the row in its way (`other`). Never kept."""
+
+    table: str
+    kind: ConflictKind
+    by: str
+    key: dict[str, Any]
+    other: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, for keeping; and the first conflicts, for showing at once."""
+
+    selection: Selection
+    conflicts: tuple[ShownConflict, ...] = ()

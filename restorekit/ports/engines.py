@@ -11,8 +11,9 @@ from restorekit.model.contents import Contents
 from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
+from restorekit.model.pick import Pick
 from restorekit.model.point import Compression, Format
-from restorekit.model.shown import ShownRow
+from restorekit.model.shown import Choice, ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 from restorekit.ports.around import Watch
@@ -90,7 +91,21 @@ class Comparing(Protocol):
     def compare(
         self, staging: Where, live: Where, tables: Sequence[str], most_rows: int, watch: Watch
     ) -> list[TableDifference]:
-        """Differences of `tables` (on either side), by chunk, then by row; totals exact, `most_rows` rows kept each."""
+        """Differences of `tables` (on either side), by chunk, then by row; totals exact, `most_rows` rows kept each.
+
+        Which rows differ, by key and keyed to the state of both sides, stays in the sandbox for `choose`.
+        """
+        ...
+
+    def choose(self, staging: Where, live: Where, pick: Pick, condition: str | None, watch: Watch) -> Choice:
+        """Choose among the rows that the last `compare` found in `pick.tables`; the choice stays in the sandbox.
+
+        Closed over foreign keys: rows of the backup that chosen ones need, and live lacks, are pulled in from any table
+        compared. `condition` is SQL about one row (empty: none; None: that of the last choice), asked as a powerless
+        user: of the backup's row, for rows that only live has of live's. Conflicts are resolved as the pick says;
+        without a word from it nothing of theirs is chosen. Safe to repeat. Raises UsageError for a condition that
+        cannot be asked, PreflightRefused where rows are needed of a table that cannot get them one by one.
+        """
         ...
 
     def rows(self, staging: Where, live: Where, table: str, most: int, watch: Watch) -> list[ShownRow]:
@@ -117,18 +132,27 @@ class Exchanging(Protocol):
         ...
 
     def promote(self, order: ExchangeOrder, watch: Watch) -> Promoted:
-        """Carry the order's tables beside live, fingerprint them again there. Drops and recreates its holding copy."""
+        """Carry the order's tables, and the rows chosen of others, beside live; prove them again there.
+
+        Drops and recreates its holding copy. Raises ProofFailed if the choice is not the order's `selection`.
+        """
         ...
 
     def exchange(self, order: ExchangeOrder, promoted: Promoted, watch: Watch) -> Exchanged:
         """Make it live. A rerun reads the marker first: done once, it returns the same answer.
+
+        Rows chosen are written in one transaction, before tables change places; what they replace is kept first. A row
+        that is not as it was shown any more is left alone and counted where `accept_changes` or the policy allows that.
 
         Raises LiveChanged, GateTimeout, BackupRunning, PreflightRefused: live is as before in each case.
         """
         ...
 
     def undo(self, exchanged: Exchanged, order_id: str, policy_dead_man_s: float, watch: Watch) -> Exchanged:
-        """Bring back exactly what was there; the answer names what keeps the other side. A rerun is safe."""
+        """Bring back exactly what was there; the answer names what keeps the other side. A rerun is safe.
+
+        Of tables whose rows were written one by one exactly these go back; all that was written beside them stays.
+        """
         ...
 
     def settle(self) -> list[Settled]:

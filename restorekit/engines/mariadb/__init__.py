@@ -31,8 +31,9 @@ from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.home import Home
+from restorekit.model.pick import Pick
 from restorekit.model.point import Compression, Format
-from restorekit.model.shown import ShownRow
+from restorekit.model.shown import Choice, ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 
@@ -123,6 +124,10 @@ class MariaDB:
     ) -> list[TableDifference]:
         """Table by table."""
         return compare.compare(self._live, staging, live, tables, most_rows, watch)
+
+    def choose(self, staging: Where, live: Where, pick: Pick, condition: str | None, watch: ports.Watch) -> Choice:
+        """Which rows of a difference."""
+        raise NotImplementedError
 
     @connect.told_plainly()
     def rows(self, staging: Where, live: Where, table: str, most: int, watch: ports.Watch) -> list[ShownRow]:

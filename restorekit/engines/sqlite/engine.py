@@ -34,8 +34,9 @@ from restorekit.model.database import LiveDatabase, Where
 from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.home import Home
+from restorekit.model.pick import Pick
 from restorekit.model.point import Compression, Format
-from restorekit.model.shown import ShownRow
+from restorekit.model.shown import Choice, ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 from restorekit.ports import Extraction, Watch
@@ -128,6 +129,10 @@ class SQLite:
         limits = (most_rows, self._home.row_key)
         with self._read(staging) as ours, self._read(live) as theirs:
             return comparing.compare(ours, theirs, tables, limits, watch)
+
+    def choose(self, staging: Where, live: Where, pick: Pick, condition: str | None, watch: Watch) -> Choice:
+        """Which rows of a difference."""
+        raise NotImplementedError
 
     def rows(self, staging: Where, live: Where, table: str, most: int, watch: Watch) -> list[ShownRow]:
         """The first rows that differ, with their values."""
