@@ -65,7 +65,7 @@ class SlippedTable(Value):
 class Applied(Value):
     """What was done to the rows of one table. `moved` ones had changed since they were shown, and stay as they were.
 
-    `digest` is a keyed hash over all rows written, with what they are now.
+    `keyed` is a keyed hash over all rows written, with what they are now.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Applied(Value):
     changed: int = 0
     removed: int = 0
     moved: int = 0
-    digest: str = ""
+    keyed: str = ""
 
 
 class Exchanged(Value):

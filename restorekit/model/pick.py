@@ -52,7 +52,7 @@ class ChosenTable(Value):
 
     `pulled` of `insert` were not asked for: chosen rows need them. `keep`: only live has them, and they stay. `left`:
     they differ otherwise and stay as live has them; `skipped` of these for a conflict. `whole`: nothing that differs
-    stays, the table becomes what was proven. `digest`: keyed sum over operation, key and both states of each row.
+    stays, the table becomes what was proven. `keyed`: keyed hash over operation, key and both states of each row.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ChosenTable(Value):
     left: int = 0
     skipped: int = 0
     whole: bool = False
-    digest: str = ""
+    keyed: str = ""
 
     @property
     def writes(self) -> int:

@@ -26,7 +26,7 @@ def take_over(text: bytes) -> None:
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end:
         try:
-            take_over(errand.live, errand.order_id)
+            take_over(errand.live, errand.order_id, errand.swapper)
         except (EngineUnavailable, RestoreActive):
             time.sleep(_RETRY_S)  # a server that is coming up again can only be polled
         else:

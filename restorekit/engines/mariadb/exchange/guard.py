@@ -24,6 +24,7 @@ class Errand(Value):
     settings: Settings
     home: Home
     order_id: str
+    swapper: int
 
     @property
     def live(self) -> Live:
@@ -32,7 +33,7 @@ class Errand(Value):
 
 
 @contextlib.contextmanager
-def watching(live: Live, order_id: str, dead_man_s: float) -> Iterator[Callable[[], None]]:
+def watching(live: Live, order_id: str, swapper: int, dead_man_s: float) -> Iterator[Callable[[], None]]:
     """Inside, a second process watches over this one until the function given is called.
 
     Left without that call, it looks what state live is in. Raises EngineUnavailable if it cannot be started.
@@ -42,6 +43,7 @@ def watching(live: Live, order_id: str, dead_man_s: float) -> Iterator[Callable[
         settings=live.settings,
         home=live.home.model_copy(update={"row_key": b""}),
         order_id=order_id,
+        swapper=swapper,
     )
     # By path and without its folder on the module path (-P): it starts in a tenth of the time, and is there at once.
     script = Path(__file__).with_name("deadman.py")

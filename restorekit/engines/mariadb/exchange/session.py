@@ -41,12 +41,17 @@ def exclusive(live: Live, order_id: str, wait_s: float = 10) -> Iterator["Connec
         yield session
 
 
-def evict(connection: "Connection[Any]", order_id: str) -> None:
-    """KILL the sessions written down for an unfinished order, if one of them still holds the order's lock."""
+def evict(connection: "Connection[Any]", order_id: str, swapper: int | None = None) -> None:
+    """KILL the sessions written down for an unfinished order, if one of them still holds the order's lock.
+
+    With `swapper` only if it is this one: somebody else may have begun the order anew.
+    """
     found = marker.read(connection, order_id)
     number = holder(connection, order_id)
     if found is None or found.phase not in marker.UNFINISHED or number not in found.journal.connections:
         return  # gone, or a later one has taken over: numbers mean nothing without the lock
+    if swapper is not None and number != swapper:
+        return
     for each in found.journal.connections:
         with contextlib.suppress(pymysql.err.Error):  # it may end by itself in between
             rows(connection, f"KILL {int(each)}")

@@ -41,8 +41,11 @@ def settle_order(live: Live, order_id: str, wait_s: float) -> Settled | None:
         return settle_one(live, session, found)
 
 
-def take_over(live: Live, order_id: str) -> None:
-    """End the sessions of a swapper that died or is stuck, and settle its exchange. Safe to repeat."""
+def take_over(live: Live, order_id: str, swapper: int) -> None:
+    """End the sessions of a swapper that died or is stuck, and settle its exchange. Safe to repeat.
+
+    `swapper` is the connection that held the order's lock; one that has begun the order anew since is left alone.
+    """
     with contextlib.closing(live.connect()) as connection:
-        evict(connection, order_id)
+        evict(connection, order_id, swapper)
     settle_order(live, order_id, wait_s=60)

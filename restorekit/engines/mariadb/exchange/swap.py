@@ -54,8 +54,8 @@ def perform(
 
     Whatever is raised, live is as before, unless the session itself was lost: then settling decides.
     """
-    with lease(live) as second, guard.watching(live, journal.order_id, journal.dead_man_s) as ended:
-        mine = int(one(session, "SELECT CONNECTION_ID()"))
+    mine = int(one(session, "SELECT CONNECTION_ID()"))
+    with lease(live) as second, guard.watching(live, journal.order_id, mine, journal.dead_man_s) as ended:
         now = marker.now(session)  # it may have waited for its turn since the journal was begun
         journal = journal.model_copy(update={"connections": (mine, second), "began_at": now, "closed_at": now})
         marker.save(session, "intent", journal)
