@@ -36,6 +36,7 @@ class Costs(Value):
 class TableDifference(Value):
     """One table. Totals are exact; `rows` holds the first N only. `no_delta`: why rows cannot be written one by one.
 
+    `triggers`: live's table has some, which must not see rows of ours: writers have to be held back meanwhile.
     `costs` is None where there is nothing to choose: the table is the same, or on one side only.
     """
 
@@ -52,6 +53,7 @@ class TableDifference(Value):
     chunks_changed: int = 0
     rows: tuple[RowDifference, ...] = ()
     no_delta: str = ""
+    triggers: bool = False
     costs: Costs | None = None
 
     @property
