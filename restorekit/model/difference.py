@@ -89,7 +89,8 @@ class TableAction(Value):
 class Difference(Value):
     """All that differs, what would be done about it, and live as it was when this was measured.
 
-    `pick`: only a part of it is wanted. `selection`: the rows that tables of method `delta` get.
+    `pick`: only a part of it is wanted. `selection`: the rows that tables of method `delta` get. `method`: somebody
+    insisted on it. `gate` open: writers are not held back.
     """
 
     tables: tuple[TableDifference, ...]
@@ -97,6 +98,8 @@ class Difference(Value):
     actions: tuple[TableAction, ...] = ()
     pick: Pick | None = None
     selection: Selection | None = None
+    method: Wanted | None = None
+    gate: Literal["closed", "open"] = "closed"
     live: Contents | None
     compared_at: Moment
     duration_s: float

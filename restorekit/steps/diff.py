@@ -1,15 +1,19 @@
-"""Staging against live: the difference, and for each table what the swap would do."""
+"""Staging against live: the difference, what is wanted of it, and for each table what the swap would do."""
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from restorekit.errors import UnknownName
+from restorekit.choosing import methods
+from restorekit.errors import NeedsChoice, UnknownName
 from restorekit.model.contents import Contents, TableContents
 from restorekit.model.database import Where
-from restorekit.model.difference import Difference, Method, ObjectDifference, TableAction, TableDifference
+from restorekit.model.difference import Difference, ObjectDifference, TableAction, TableDifference, Wanted
+from restorekit.model.pick import Pick, Selection
 from restorekit.model.plan import Plan
+from restorekit.model.shown import ShownConflict
 from restorekit.model.staged import Staged
 from restorekit.model.verdict import Verdict
 from restorekit.ports import Comparing, Describing, Watch
@@ -22,35 +26,117 @@ class DiffingEngine(Describing, Comparing, Protocol):
     """What the difference asks of an engine."""
 
 
-def diff(
-    plan: Plan, staged: Staged, verdict: Verdict, engine: DiffingEngine, now: datetime, watch: Watch
-) -> Difference:
+@dataclass(frozen=True)
+class Proven:
+    """What was planned, staged and proven."""
+
+    plan: Plan
+    staged: Staged
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is wanted of the difference. `condition` chooses among rows; None: as it was said before.
+
+    `method` insists on one way for all tables.
+    """
+
+    pick: Pick | None = None
+    condition: str | None = ""
+    method: Wanted | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The difference, for keeping; and rows that cannot be brought back without deciding, for showing at once."""
+
+    difference: Difference
+    conflicts: tuple[ShownConflict, ...] = ()
+
+
+def first(plan: Plan) -> Part:
+    """The part that the request asked for."""
+    return Part(pick=Pick(tables=plan.scope) if plan.scope is not None else None, method=plan.request.method)
+
+
+def again(plan: Plan, before: Difference) -> Part:
+    """The part that an earlier difference was about."""
+    return Part(pick=before.pick, condition=None, method=before.method or plan.request.method)
+
+
+def diff(proven: Proven, part: Part, engine: DiffingEngine, now: datetime, watch: Watch) -> Found:
     """Compare what was proven with live. A target that does not exist is all `create`. Safe to repeat.
 
-    Raises UnknownName for a wanted table that is on neither side.
+    Raises UnknownName for a wanted table that is on neither side, PreflightRefused and UsageError where the part that
+    is wanted is not possible.
     """
     began = time.monotonic()
-    where = Where(schema_name=plan.target.name)
+    where = Where(schema_name=proven.plan.target.name)
+    ours, pick = proven.verdict.contents, part.pick
     watch.progress("live fingerprints", 0, None, "")
-    live = _live(engine, where, plan)
-    ours, theirs = verdict.contents, live
-    scope = _scope(plan, ours, theirs)
-    equal, unequal = _split(ours, theirs, scope)
+    live = _live(engine, where, proven.plan)
+    scope = _scope(pick, ours, live)
+    equal, unequal = _split(ours, live, scope)
     tables = [_equal_table(t) for t in equal]
     if unequal:
-        if theirs is None:
+        if live is None:
             tables += [_new_table(t) for t in ours.tables if t.name in unequal]
         else:
-            tables += engine.compare(staged.where, where, sorted(unequal), MOST_ROWS, watch)
+            tables += engine.compare(proven.staged.where, where, sorted(unequal), MOST_ROWS, watch)
     tables.sort(key=lambda t: t.name)
-    return Difference(
+    ground = methods.Ground(tables, ours, live, pick, part.method)
+    actions = methods.actions(ground)
+    selection: Selection | None = None
+    conflicts: tuple[ShownConflict, ...] = ()
+    if any(a.method == "delta" for a in actions):
+        choice = engine.choose(proven.staged.where, where, _of(pick, actions), part.condition, watch)
+        selection, conflicts = choice.selection, choice.conflicts
+        actions = methods.chosen(actions, selection, ground)
+    difference = Difference(
         tables=tuple(tables),
-        objects=tuple(_objects(ours, theirs)) if plan.scope is None else (),
-        actions=tuple(_actions(tables, ours, theirs, plan.scope)),
+        objects=tuple(_objects(ours, live)) if pick is None else (),
+        actions=tuple(actions),
+        pick=pick,
+        method=part.method,
+        selection=selection,
+        gate="open" if methods.open_gate(pick, actions, tables) else "closed",
         live=live,
         compared_at=now,
         duration_s=round(time.monotonic() - began, 3),
     )
+    return Found(difference, conflicts)
+
+
+def decided(difference: Difference) -> None:
+    """Raises NeedsChoice while rows of the difference cannot be brought back without somebody's decision."""
+    selection = difference.selection
+    if selection is None or not selection.conflict_count:
+        return
+    if difference.pick is not None and difference.pick.conflicts is not None:
+        return
+    raise NeedsChoice(
+        f"{selection.conflict_count} rows cannot be brought back without a decision; live is untouched",
+        hint="Choose with --on-conflict: ours (the backup's row takes its place), theirs (live's row stays and stands "
+        "for it), skip (it stays away, and what needs it).",
+        details=tuple(_sentence(c.table, c.kind, c.by, c.key[:12]) for c in selection.conflicts),
+    )
+
+
+def _sentence(table: str, kind: str, by: str, key: str) -> str:
+    said = {
+        "id_reused": f"another row of live bears its key{f' ({by} differs)' if by else ''}",
+        "unique_taken": f"another row of live has its value of the unique key {by}",
+        "parent_missing": f"it needs a row of {by} that neither the backup nor live has",
+        "has_children": f"it would be removed, and rows of {by} point at it",
+    }
+    return f"{table} row {key}: {said[kind]}"
+
+
+def _of(pick: Pick | None, actions: Iterable[TableAction]) -> Pick:
+    """The pick, over exactly the tables whose rows are written one by one."""
+    names = tuple(a.name for a in actions if a.method == "delta")
+    return (pick or Pick()).model_copy(update={"tables": names})
 
 
 def _live(engine: Describing, where: Where, plan: Plan) -> Contents | None:
@@ -62,17 +148,24 @@ def _live(engine: Describing, where: Where, plan: Plan) -> Contents | None:
         return None
 
 
-def _scope(plan: Plan, ours: Contents, theirs: Contents | None) -> set[str]:
+def _scope(pick: Pick | None, ours: Contents, theirs: Contents | None) -> set[str]:
+    """The tables to compare: those wanted, and all whose rows these may need."""
     everything = {t.name for t in ours.tables} | {t.name for t in (theirs.tables if theirs else ())}
-    if plan.scope is None:
+    if pick is None or pick.tables is None:
         return everything
-    unknown = sorted(set(plan.scope) - everything)
+    unknown = sorted(set(pick.tables) - everything)
     if unknown:
         raise UnknownName(
             f"no table {', '.join(unknown)} in the backup or in live",
             hint="Look at the tables with `restorekit diff` of a restore of the whole database. Live is untouched.",
         )
-    return set(plan.scope)
+    scope, waiting = set(pick.tables), list(pick.tables)
+    while waiting:
+        name = waiting.pop()
+        needed = {p for side in (ours, theirs) if side and (t := side.table(name)) for p in t.references} & everything
+        waiting += needed - scope
+        scope |= needed
+    return scope
 
 
 def _split(ours: Contents, theirs: Contents | None, scope: set[str]) -> tuple[list[TableContents], set[str]]:
@@ -117,62 +210,3 @@ def _objects(ours: Contents, theirs: Contents | None) -> Iterable[ObjectDifferen
             yield ObjectDifference(kind=kind, name=name, change="extra")
         elif mine[kind, name] != live[kind, name]:
             yield ObjectDifference(kind=kind, name=name, change="changed")
-
-
-def _actions(
-    tables: list[TableDifference], ours: Contents, theirs: Contents | None, scope: tuple[str, ...] | None
-) -> list[TableAction]:
-    """One action per table; the set of touched ones is closed over foreign keys of both sides."""
-    chosen = {t.name: _method(t) for t in tables}
-    touched = {name for name, (method, _) in chosen.items() if method != "same"}
-    edges = _edges(ours) | (_edges(theirs) if theirs else set())
-    absent = frozenset(t.name for t in ours.tables if theirs is None or theirs.table(t.name) is None)
-    for name, because in _closure(touched, edges, absent).items():
-        method, why = chosen.get(name, ("same", ""))
-        if method != "same":
-            continue
-        if ours.table(name) is not None:
-            outside = " (not asked for)" if scope is not None and name not in scope else ""
-            why = f"linked by a foreign key with {because}{outside}"
-            chosen[name] = ("create" if name in absent else "exchange", why)
-    return [TableAction(name=n, method=m, why=w) for n, (m, w) in sorted(chosen.items())]
-
-
-def _method(table: TableDifference) -> tuple[Method, str]:
-    if table.same:
-        return "same", "nothing to do"
-    if not table.in_live:
-        return "create", f"{table.staging_rows} rows, not in live"
-    if not table.in_staging:
-        return "remove", f"{table.live_rows} rows, not in the backup; kept in the undo copy"
-    parts = [
-        f"{n} {word}"
-        for n, word in ((table.missing, "missing"), (table.changed, "changed"), (table.extra, "extra"))
-        if n
-    ]
-    if table.schema_changed:
-        parts.append("other definition")
-    return "exchange", ", ".join(parts)
-
-
-def _edges(contents: Contents) -> set[tuple[str, str]]:
-    return {(t.name, parent) for t in contents.tables for parent in t.references}
-
-
-def _closure(touched: set[str], edges: set[tuple[str, str]], absent: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Tables to add, each with the neighbour that pulls it in.
-
-    A child that live lacks (`absent`) is not pulled in by its parent: nothing would be torn without it.
-    """
-    added: dict[str, str] = {}
-    waiting = sorted(touched)
-    seen = set(touched)
-    while waiting:
-        name = waiting.pop()
-        for child, parent in edges:
-            other = parent if child == name else child if parent == name and child not in absent else None
-            if other is not None and other not in seen:
-                seen.add(other)
-                added[other] = name
-                waiting.append(other)
-    return added

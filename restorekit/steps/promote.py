@@ -35,11 +35,13 @@ def order(
         target=plan.target.name,
         staging=staged.where,
         actions=difference.actions,
-        objects=plan.scope is None,
+        objects=plan.scope is None and difference.pick is None,
         proven=verdict.contents,
         live=difference.live,
         policy=plan.policy,
         accept_changes=approval.accept_changes,
+        selection=difference.selection,
+        gate=difference.gate,
     )
 
 

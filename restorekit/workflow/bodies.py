@@ -92,7 +92,8 @@ class Bodies:
         house.catalog.advance(run_id, State.COMPARING)
         now, watch = house.clock.now(), house.watch(run_id)
         with self._opened(run_id, plan) as (engine, _):
-            found = diffing.diff(plan, staged, verdict, engine, now, watch)
+            proven = diffing.Proven(plan, staged, verdict)
+            found = diffing.diff(proven, diffing.first(plan), engine, now, watch).difference
         house.catalog.keep(run_id, found)
         crashpoint.here("diff.kept")
         _demand_something(plan, verdict, found)
@@ -261,8 +262,9 @@ class Bodies:
         if isinstance(error, LiveChanged):
             staged, verdict = house.need(run_id, Staged), house.need(run_id, Verdict)
             now, watch = house.clock.now(), house.watch(run_id)
+            proven, part = diffing.Proven(plan, staged, verdict), diffing.again(plan, house.need(run_id, Difference))
             with self._opened(run_id, plan):
-                house.catalog.keep(run_id, diffing.diff(plan, staged, verdict, engine, now, watch))
+                house.catalog.keep(run_id, diffing.diff(proven, part, engine, now, watch).difference)
         engine.cool(house.need(run_id, Staged).sandbox)
         act = house.act("not swapped", run_id, str(plan.target), code=error.code)
         house.catalog.advance(run_id, State.AWAITING_APPROVAL, failure=as_failure(error), act=act)
