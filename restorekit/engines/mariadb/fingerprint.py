@@ -106,6 +106,11 @@ def quick_hash(columns: Sequence[Column], *, carried: bool = False) -> str:
     return f"CRC32(@rk_row:={row_text(columns, carried=carried)})*CRC32C(@rk_row)"
 
 
+def row_value(columns: Sequence[Column], *, carried: bool = False) -> str:
+    """What `sums` adds up for one row: a fingerprint is the sum of these. NULL for a row that cannot be read whole."""
+    return f"(CRC32(@rk_row:=MD5({row_text(columns, carried=carried)}))<<32|CRC32C(@rk_row))"
+
+
 def sums(columns: Sequence[Column], *, carried: bool = False) -> str:
     """Select list of three: rows, rows with a text, and their sum. The variable keeps MD5 at once per row.
 
