@@ -1,9 +1,13 @@
 """Rows with their values, for showing at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from restorekit.model.pick import ConflictKind, Selection
+
+Conditions = Mapping[str, str]
+"""SQL about one row, by table; under "" for every table that has none of its own. May hold values: never kept by us."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from restorekit.model.difference import TableDifference
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promoted, Settled
 from restorekit.model.pick import Pick
 from restorekit.model.point import Compression, Format
-from restorekit.model.shown import Choice, ShownRow
+from restorekit.model.shown import Choice, Conditions, ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 from restorekit.ports.around import Watch
@@ -97,11 +97,11 @@ class Comparing(Protocol):
         """
         ...
 
-    def choose(self, staging: Where, live: Where, pick: Pick, condition: str | None, watch: Watch) -> Choice:
+    def choose(self, staging: Where, live: Where, pick: Pick, conditions: Conditions | None, watch: Watch) -> Choice:
         """Choose among the rows that the last `compare` found in `pick.tables`; the choice stays in the sandbox.
 
         Closed over foreign keys: rows of the backup that chosen ones need, and live lacks, are pulled in from any table
-        compared. `condition` is SQL about one row (empty: none; None: that of the last choice), asked as a powerless
+        compared. `conditions` are SQL about one row of a table (None: those of the last choice), asked as a powerless
         user: of the backup's row, for rows that only live has of live's. Conflicts are resolved as the pick says;
         without a word from it nothing of theirs is chosen. Safe to repeat. Raises UsageError for a condition that
         cannot be asked, PreflightRefused where rows are needed of a table that cannot get them one by one.

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from restorekit.model.database import Where
 from restorekit.model.difference import Difference, ObjectDifference, TableAction, TableDifference, Wanted
 from restorekit.model.pick import Pick, Selection
 from restorekit.model.plan import Plan
-from restorekit.model.shown import ShownConflict
+from restorekit.model.shown import Conditions, ShownConflict
 from restorekit.model.staged import Staged
 from restorekit.model.verdict import Verdict
 from restorekit.ports import Comparing, Describing, Watch
@@ -37,13 +37,13 @@ class Proven:
 
 @dataclass(frozen=True)
 class Part:
-    """What is wanted of the difference. `condition` chooses among rows; None: as it was said before.
+    """What is wanted of the difference. `conditions` choose among rows; None: as it was said before.
 
     `method` insists on one way for all tables.
     """
 
     pick: Pick | None = None
-    condition: str | None = ""
+    conditions: Conditions | None = field(default_factory=dict)
     method: Wanted | None = None
 
 
@@ -62,7 +62,7 @@ def first(plan: Plan) -> Part:
 
 def again(plan: Plan, before: Difference) -> Part:
     """The part that an earlier difference was about."""
-    return Part(pick=before.pick, condition=None, method=before.method or plan.request.method)
+    return Part(pick=before.pick, conditions=None, method=before.method or plan.request.method)
 
 
 def diff(proven: Proven, part: Part, engine: DiffingEngine, now: datetime, watch: Watch) -> Found:
@@ -90,7 +90,7 @@ def diff(proven: Proven, part: Part, engine: DiffingEngine, now: datetime, watch
     selection: Selection | None = None
     conflicts: tuple[ShownConflict, ...] = ()
     if any(a.method == "delta" for a in actions):
-        choice = engine.choose(proven.staged.where, where, _of(pick, actions), part.condition, watch)
+        choice = engine.choose(proven.staged.where, where, _of(pick, actions), part.conditions, watch)
         selection, conflicts = choice.selection, choice.conflicts
         actions = methods.chosen(actions, selection, ground)
     difference = Difference(

@@ -33,7 +33,7 @@ from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promote
 from restorekit.model.home import Home
 from restorekit.model.pick import Pick
 from restorekit.model.point import Compression, Format
-from restorekit.model.shown import Choice, ShownRow
+from restorekit.model.shown import Choice, Conditions, ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 
@@ -125,7 +125,7 @@ class MariaDB:
         """Table by table."""
         return compare.compare(self._live, staging, live, tables, most_rows, watch)
 
-    def choose(self, staging: Where, live: Where, pick: Pick, condition: str | None, watch: ports.Watch) -> Choice:
+    def choose(self, staging: Where, live: Where, pick: Pick, conditions: Conditions | None, watch: ports.Watch) -> Choice:
         """Which rows of a difference."""
         raise NotImplementedError
 

@@ -36,7 +36,7 @@ from restorekit.model.exchange import Exchanged, ExchangeOrder, Finding, Promote
 from restorekit.model.home import Home
 from restorekit.model.pick import Pick
 from restorekit.model.point import Compression, Format
-from restorekit.model.shown import Choice, ShownRow
+from restorekit.model.shown import Choice, Conditions, ShownRow
 from restorekit.model.staged import Sandbox, SandboxSpec
 from restorekit.model.verdict import Check
 from restorekit.ports import Extraction, Watch
@@ -130,7 +130,7 @@ class SQLite:
         with self._read(staging) as ours, self._read(live) as theirs:
             return comparing.compare(ours, theirs, tables, limits, watch)
 
-    def choose(self, staging: Where, live: Where, pick: Pick, condition: str | None, watch: Watch) -> Choice:
+    def choose(self, staging: Where, live: Where, pick: Pick, conditions: Conditions | None, watch: Watch) -> Choice:
         """Which rows of a difference."""
         raise NotImplementedError
 
