@@ -16,6 +16,7 @@ from pymysql.cursors import SSCursor
 
 from restorekit.engines.mariadb.connect import one, quoted, rows
 from restorekit.engines.mariadb.fingerprint import Column
+from restorekit.engines.mariadb.literals import literal
 from restorekit.engines.mariadb.live import Live
 from restorekit.engines.mariadb.tables import Table
 from restorekit.errors import Cancelled, DiskFull, EngineUnavailable, ProofFailed
@@ -143,25 +144,3 @@ def _abandon(live: Live, source: Where, number: int, cursor: SSCursor) -> None:
         rows(other, f"KILL QUERY {number}")
     with contextlib.suppress(pymysql.err.Error):
         cursor.close()
-
-
-def literal(column: Column) -> str:
-    """An SQL expression that writes the column's value as an SQL literal, exact for every type."""
-    name = quoted(column.name)
-    if column.data_type == "bit":
-        return f"IFNULL({name}+0,'NULL')"
-    if column.data_type in ("float", "double"):
-        return f"IFNULL(CAST({name} AS DOUBLE),'NULL')"
-    if column.charset is not None:
-        return f"QUOTE(CONVERT({name} USING utf8mb4))"
-    if column.data_type in _PLAIN:
-        return f"QUOTE({name})"
-    return f"IF({name} IS NULL,'NULL',CONCAT('_binary',QUOTE({name})))"
-
-
-_PLAIN = frozenset(
-    {
-        *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year", "date", "time", "datetime"),
-        *("timestamp", "uuid", "inet4", "inet6"),
-    }
-)
