@@ -11,6 +11,7 @@ from restorekit.bootstrap.desk import Desk
 from restorekit.bootstrap.following import Follower
 from restorekit.bootstrap.looking import Looking
 from restorekit.bootstrap.messenger import Messenger
+from restorekit.bootstrap.picking import Picking
 from restorekit.bootstrap.planner import Planner
 from restorekit.bootstrap.shelf import Shelf
 from restorekit.catalog.store import Store, open_store
@@ -46,6 +47,7 @@ class Service:
     chronicle: Chronicle
     desk: Desk
     looking: Looking
+    picking: Picking
 
     @property
     def locks(self) -> Path:
@@ -128,6 +130,7 @@ def open_service(config: Path | None = None) -> Service:
         chronicle,
         Desk(house, settings, partial(durable.ready, store.engine)),
         Looking(house),
+        Picking(house),
     )
 
 

@@ -21,6 +21,7 @@ from restorekit.settings import Settings
 from restorekit.signing import holds
 from restorekit.steps import promote as promoting
 from restorekit.steps import retire as retiring
+from restorekit.steps.diff import decided
 from restorekit.workflow import durable
 from restorekit.workflow.house import House
 
@@ -84,7 +85,10 @@ class Desk:
         )
 
     def approve(self, run_id: str, act: Act, *, accept_changes: bool = False) -> str:
-        """Agree to exactly what the difference shows; queues the swap. Raises ApprovalNeeded in any other state."""
+        """Agree to exactly what the difference shows; queues the swap.
+
+        Raises ApprovalNeeded in any other state, NeedsChoice while rows wait for a decision.
+        """
         story = self.story(run_id)
         if story.run.state != State.AWAITING_APPROVAL:
             raise ApprovalNeeded(
@@ -94,6 +98,7 @@ class Desk:
         assert story.plan is not None
         assert story.verdict is not None
         assert story.difference is not None
+        decided(story.difference)
         signer = self._house.signer
         approval = Approval(
             restore_id=story.run.id,

@@ -104,7 +104,16 @@ class Door:
         """The zone in which times are shown and understood."""
         return self.service.settings.timezone
 
-    def act(self, verb: str, *, database: str = "", restore_id: str = "", shown: str = "", confirmed: str = "") -> Act:
+    def act(
+        self,
+        verb: str,
+        *,
+        database: str = "",
+        restore_id: str = "",
+        shown: str = "",
+        confirmed: str = "",
+        details: dict[str, str] | None = None,
+    ) -> Act:
         """An act of the person at the keyboard."""
         return Act(
             caller=caller(),
@@ -114,6 +123,7 @@ class Door:
             restore_id=restore_id,
             shown=shown,
             confirmed=confirmed,
+            details=details or {},
         )
 
     def time(self, text: str, option: str) -> datetime:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from restorekit.cli import show
+from restorekit.cli import picked, shapes, show
 from restorekit.cli.app import Json, RunId, app, door, out
 from restorekit.cli.masking import cell
 from restorekit.cli.out import Out
@@ -44,13 +44,14 @@ def diff(
     story = hold.service.desk.story(run_id)
     if story.difference is None:
         raise UsageError(f"restore {story.run.id} is {story.run.state}: there is no difference yet")
-    answer.document(_shape(story.difference.model_dump(mode="json"), summary=summary))
+    answer.document(_shape(shapes.difference(story.difference), summary=summary))
     if not as_json:
         show.difference(answer, story.difference, hold.zone, summary=summary)
+        if story.difference.selection is not None:
+            picked.rows(answer, story.difference)
 
 
 def _shape(shape: dict[str, Any], *, summary: bool) -> dict[str, Any]:
-    shape.pop("live", None)
     if summary:
         for table in shape["tables"]:
             table.pop("rows", None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from restorekit.cli import show, words
 from restorekit.cli.out import Out
 from restorekit.model.difference import Difference
+from restorekit.model.exchange import Applied
 from restorekit.model.locale import Locale
 from restorekit.model.plan import Plan
 from restorekit.model.receipt import Receipt
@@ -89,9 +90,21 @@ def _swapped(run: Run, receipt: Receipt, zone: str) -> list[str]:
         lines = [f"live changed, undo with: restorekit undo {run.id}", f"undo possible until {until}"]
     else:
         lines = [f"live changed; undo was possible until {until}"]
-    lines.append(f"writers waited {done.blocked_s:.2f} s (gate: {done.gate}); earlier state in {done.undo.schema_name}")
+    waited = f"writers waited {done.blocked_s:.2f} s (gate: {done.gate})"
+    if done.gate == "row_locks":
+        waited = f"writers were not held back; rows were locked for {done.blocked_s:.2f} s"
+    lines.append(f"{waited}; earlier state in {done.undo.schema_name}")
+    lines += [_applied(each) for each in done.applied]
     lines += [f"written meanwhile, kept in {done.undo.schema_name}: {s.name}: {s.note}" for s in done.slipped]
     return [*lines, *done.notes]
+
+
+def _applied(done: Applied) -> str:
+    """`orders: 4,000 rows inserted, 4 changed; 3 left as they are: they changed meanwhile`."""
+    parts = [(done.inserted, "inserted"), (done.changed, "changed"), (done.removed, "removed")]
+    said = ", ".join(f"{words.count(n, 'row')} {word}" for n, word in parts if n) or "no row written"
+    moved = f"; {words.count(done.moved, 'row')} left alone: changed meanwhile" if done.moved else ""
+    return f"{done.name}: {said}{moved}"
 
 
 def expiring(out: Out, receipts: list[Receipt], zone: str) -> None:
@@ -110,22 +123,44 @@ def consent(out: Out, story: "Story", zone: str) -> None:
     assert plan is not None
     assert found is not None
     policy, run = plan.policy, story.run
-    scope = "the tables " + ", ".join(plan.scope) if plan.scope else "all"
-    out.say(f"If you agree, {scope} of {plan.target} becomes what it was:", style="bold")
+    out.say(f"If you agree, {_what(plan, found)}:", style="bold")
     for line in fallen(plan):
         out.pair("NOTE", line, style="yellow")
     out.pair("moment", show.data_of(plan.point, zone))
     out.pair("back", _comes_back(found))
     out.pair("lost", _would_go(found))
-    names = [a.name for a in found.actions if a.method != "same"]
-    out.pair("swapped", f"{words.count(len(names), 'table')}, in one step: {_some(names)}")
-    out.pair("writers", f"wait at most {words.span(policy.gate_max_s)}; if that is not enough, live stays as it is")
+    names = [a.name for a in found.actions if a.method not in ("same", "delta")]
+    if names:
+        out.pair("swapped", f"{words.count(len(names), 'table')}, in one step: {_some(names)}")
+    by_row = [f"{a.name} ({a.rows:,})" for a in found.actions if a.method == "delta"]
+    if by_row:
+        out.pair("by row", f"{words.count(len(by_row), 'table')}, in one transaction: {_some(by_row)}")
+    held = f"wait at most {words.span(policy.gate_max_s)}; if that is not enough, live stays as it is"
+    out.pair("writers", "are not held back" if found.gate == "open" else held)
     kept = words.span(policy.keep_undo_s)
     out.pair("undo", f"restorekit undo {run.id}; all that leaves live is kept for {kept}")
 
 
+def _what(plan: Plan, found: Difference) -> str:
+    pick = found.pick
+    if pick is not None and pick.partial:
+        tables = f" of the tables {', '.join(pick.tables)}" if pick.tables else ""
+        return f"{'chosen' if pick.filtered else pick.rows} rows{tables} of {plan.target} come back"
+    scope = "the tables " + ", ".join(pick.tables) if pick is not None and pick.tables else "all"
+    return f"{scope} of {plan.target} becomes what it was"
+
+
+def _written(found: Difference) -> tuple[int, int, int]:
+    """Rows that would be inserted, changed and removed."""
+    rows = {t.name: (t.insert, t.change, t.remove) for t in (found.selection.tables if found.selection else ())}
+    moving = {a.name for a in found.actions if a.method not in ("same", "delta")}
+    rows |= {t.name: (t.missing, t.changed, t.extra) for t in found.tables if t.name in moving}
+    missing, changed, extra = zip(*rows.values(), strict=True) if rows else ((), (), ())
+    return sum(missing), sum(changed), sum(extra)
+
+
 def _comes_back(found: Difference) -> str:
-    missing, changed = sum(t.missing for t in found.tables), sum(t.changed for t in found.tables)
+    missing, changed, _ = _written(found)
     objects = [f"{o.kind} {o.name}" for o in found.objects if o.change != "extra"]
     parts = [words.count(missing, "missing row")] if missing else []
     parts += [f"{words.count(changed, 'changed row')} as backed up"] if changed else []
@@ -135,7 +170,7 @@ def _comes_back(found: Difference) -> str:
 
 def _would_go(found: Difference) -> str:
     """What live has and would no longer have."""
-    extra, changed = sum(t.extra for t in found.tables), sum(t.changed for t in found.tables)
+    _, changed, extra = _written(found)
     gone = [a.name for a in found.actions if a.method == "remove"]
     objects = [f"{o.kind} {o.name}" for o in found.objects if o.change == "extra"]
     parts = [f"{words.count(extra, 'row')} that only live has"] if extra else []

@@ -8,6 +8,7 @@ from restorekit.cli import (  # noqa: F401 - importing registers the commands
     records,
     restores,
     shelf,
+    swapping,
     timeline,
     when,
 )

@@ -5,12 +5,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from restorekit.cli import completion, ending, shapes, show, words
+from restorekit.cli import completion, ending, picked, shapes, show, words
 from restorekit.cli.app import Database, Door, Json, RunId, app, caller, door, out
 from restorekit.cli.moments import no_moment, wanted
 from restorekit.cli.out import Out
 from restorekit.cli.progress import ProgressLine
-from restorekit.errors import UNTOUCHED, ApprovalNeeded, NeedsChoice, RestorekitError, Temporary, UsageError
+from restorekit.errors import (
+    UNTOUCHED,
+    ApprovalNeeded,
+    NeedsChoice,
+    RestorekitError,
+    Temporary,
+    UnknownName,
+    UsageError,
+)
 from restorekit.model.database import DatabaseId
 from restorekit.model.locale import Locale
 from restorekit.model.plan import Plan
@@ -38,6 +46,10 @@ UntilOption = Annotated[
 Thaw = Annotated[
     str | None, typer.Option("--thaw", help="How to fetch a frozen backup; `plan` shows ways, times and costs.")
 ]
+Method = Annotated[
+    Literal["delta", "exchange"] | None,
+    typer.Option("--method", help="Row by row, or whole tables; without it the cheaper way is taken for each."),
+]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Leave (exit code 8) when it waits for a tape, a thaw or a person.")
 ]
@@ -63,6 +75,7 @@ def _request(hold: Door, database: str, options: dict[str, str | None], until: s
             "tables": tuple(t.strip() for t in tables.split(",") if t.strip()) if tables else None,
             "until": until,
             "way": options["thaw"] or "",
+            "method": options["method"],
             "requested_by": caller(),
         }
     )
@@ -75,6 +88,22 @@ def _planned(hold: Door, database: str, options: dict[str, str | None], until: s
     except RestorekitError as error:
         error.live = UNTOUCHED
         raise
+
+
+def _swap_plan(hold: Door, answer: Out, name: str) -> bool:
+    """The plan of the swap, if that is the id of a restore whose difference is known."""
+    try:
+        hold.service.shelf.identify(name)
+    except UnknownName:
+        story = hold.service.desk.story(name)
+    else:
+        return False
+    if story.difference is None or story.plan is None:
+        raise UsageError(f"restore {story.run.id} is {story.run.state}: what its swap would do is not known")
+    answer.document(shapes.swap_plan(story.run.id, story.difference))
+    if not answer.as_json:
+        picked.methods(answer, story.difference, gate_max=words.span(story.plan.policy.gate_max_s))
+    return True
 
 
 def _target(name: DatabaseId, other: str | None) -> DatabaseId:
@@ -103,20 +132,28 @@ def plan(
     point: Point = None,
     other: As = None,
     thaw: Thaw = None,
+    method: Method = None,
     as_json: Json = False,
 ) -> None:
     """What a restore would do, with reasons and refusals. Changes nothing.
 
+    With the id of a restore that waits for approval: method, rows, blocked time and disk of each table.
+
     Example: restorekit plan db1/acme_shop --before "heute morgen" --contains 17.01.
     """
     answer, hold = out(as_json=as_json), door(context)
+    if _swap_plan(hold, answer, database):
+        return
     moment = {"at": at, "before": before, "contains": contains, "mail": mail, "now": now, "locale": locale}
-    options = {**moment, "tables": tables, "point": point, "as": other, "thaw": thaw}
+    options = {**moment, "tables": tables, "point": point, "as": other, "thaw": thaw, "method": method}
     value = _planned(hold, database, options, "swapped")
     answer.document({**value.model_dump(mode="json"), "fingerprint": value.digest})
     if not as_json:
         show.plan(answer, value, hold.zone)
         frozen = " --thaw WAY" if value.warming and value.warming.ways else ""
+        answer.pair(
+            "tables", "method, rows, blocked time and disk of each: `restorekit plan ID`, once they are compared"
+        )
         answer.say(f"Run it with: restorekit restore {value.request.database} --point {value.point.id}{frozen}")
 
 
@@ -135,6 +172,7 @@ def restore(
     point: Point = None,
     other: As = None,
     thaw: Thaw = None,
+    method: Method = None,
     until: UntilOption = "swapped",
     confirm: Confirm = None,
     yes: Yes = False,
@@ -150,7 +188,7 @@ def restore(
     """
     answer, hold = out(as_json=as_json), door(context)
     moment = {"at": at, "before": before, "contains": contains, "mail": mail, "now": now, "locale": locale}
-    options = {**moment, "tables": tables, "point": point, "as": other, "thaw": thaw}
+    options = {**moment, "tables": tables, "point": point, "as": other, "thaw": thaw, "method": method}
     value = _planned(hold, database, options, until)
     show.plan(answer, value, hold.zone)
     _confirmed(answer, value, confirm)
@@ -158,11 +196,11 @@ def restore(
     act = hold.act("request", database=str(value.target), shown=value.digest)
     run_id = hold.service.desk.request(value, act)
     answer.say(f"Restore {run_id}")
-    _follow(hold, answer, run_id, patient=not no_wait)
+    follow(hold, answer, run_id, patient=not no_wait)
     if _story_state(hold, run_id) == State.AWAITING_APPROVAL:
         agreed = yes or value.policy.auto_approve
         _approval(hold, answer, run_id, yes=agreed, ask=not no_ask)
-    _end(hold, answer, run_id)
+    end(hold, answer, run_id)
 
 
 def _confirmed(answer: Out, value: Plan, typed: str | None) -> None:
@@ -188,7 +226,7 @@ def _approval(hold: Door, answer: Out, run_id: str, *, yes: bool, ask: bool) -> 
     story = hold.service.desk.story(run_id)
     if story.run.failure is not None:
         return
-    _evidence(hold, answer, run_id)
+    evidence(hold, answer, run_id)
     answer.say()
     ending.consent(answer, story, hold.zone)
     yes = yes and not (story.plan and story.plan.fallen)  # that was said of another point
@@ -196,7 +234,7 @@ def _approval(hold: Door, answer: Out, run_id: str, *, yes: bool, ask: bool) -> 
         return
     text = "--yes" if yes else "confirmed at the terminal"
     hold.service.desk.approve(run_id, hold.act("approve", restore_id=run_id, confirmed=text))
-    _follow(hold, answer, run_id)
+    follow(hold, answer, run_id)
 
 
 def _somebody_there(answer: Out) -> bool:
@@ -212,7 +250,8 @@ def _agreed(answer: Out, run_id: str) -> bool:
         raise
 
 
-def _evidence(hold: Door, answer: Out, run_id: str, *, summary: bool = True) -> None:
+def evidence(hold: Door, answer: Out, run_id: str, *, summary: bool = True) -> None:
+    """What is proven and what differs."""
     story = hold.service.desk.story(run_id)
     if story.verdict is not None:
         show.verdict(answer, story.verdict)
@@ -220,7 +259,8 @@ def _evidence(hold: Door, answer: Out, run_id: str, *, summary: bool = True) -> 
         show.difference(answer, story.difference, hold.zone, summary=summary)
 
 
-def _follow(hold: Door, answer: Out, run_id: str, *, patient: bool = True) -> None:
+def follow(hold: Door, answer: Out, run_id: str, *, patient: bool = True) -> None:
+    """Follow it with a progress line until it rests; Ctrl-C leaves it to others."""
     line = ProgressLine(answer)
     try:
         hold.service.follower().follow(run_id, line, patient=patient)
@@ -232,13 +272,13 @@ def _follow(hold: Door, answer: Out, run_id: str, *, patient: bool = True) -> No
         line.clear()
 
 
-def _end(hold: Door, answer: Out, run_id: str) -> None:
+def end(hold: Door, answer: Out, run_id: str) -> None:
     """Say how it ended and leave with its exit code."""
     story = hold.service.desk.story(run_id)
     answer.document(shapes.story(story))
     if not answer.as_json:
         if story.run.request.until in ("verified", "diff") and story.run.state in (State.VERIFIED, State.COMPARED):
-            _evidence(hold, answer, run_id)
+            evidence(hold, answer, run_id)
         ending.ended(answer, story, hold.zone)
     code = _exit_code(story.run.state, story.run.failure.exit_code if story.run.failure else None)
     if code:
@@ -274,7 +314,7 @@ def status(
         story = hold.service.desk.story(run_id)
         answer.document(shapes.story(story))
         if not as_json:
-            _evidence(hold, answer, story.run.id)
+            evidence(hold, answer, story.run.id)
             ending.ended(answer, story, hold.zone)
             _remarks(hold, answer, [story.run])
         return
@@ -317,45 +357,8 @@ def watch(context: typer.Context, run_id: RunId, *, no_wait: NoWait = False, as_
     """
     answer, hold = out(as_json=as_json), door(context)
     full = hold.service.house.catalog.run(run_id).id
-    _follow(hold, answer, full, patient=not no_wait)
-    _end(hold, answer, full)
-
-
-@app.command()
-def approve(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> None:
-    """Agree to exactly the difference shown, and follow the swap.
-
-    Example: restorekit approve k3f9
-    """
-    _approve(context, run_id, accept_changes=False, as_json=as_json)
-
-
-@app.command()
-def swap(
-    context: typer.Context,
-    run_id: RunId,
-    *,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Also if live has changed since; what slips is named and kept.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Approve and swap, if wanted also when live has moved on.
-
-    Example: restorekit swap k3f9 --accept-changes
-    """
-    _approve(context, run_id, accept_changes=accept_changes, as_json=as_json)
-
-
-def _approve(context: typer.Context, run_id: str, *, accept_changes: bool, as_json: bool) -> None:
-    answer, hold = out(as_json=as_json), door(context)
-    run = hold.service.house.catalog.run(run_id)
-    act = hold.act(
-        "approve", restore_id=run.id, database=str(run.request.target), confirmed="approve at the command line"
-    )
-    hold.service.desk.approve(run.id, act, accept_changes=accept_changes)
-    _follow(hold, answer, run.id)
-    _end(hold, answer, run.id)
+    follow(hold, answer, full, patient=not no_wait)
+    end(hold, answer, full)
 
 
 @app.command()
@@ -367,7 +370,7 @@ def cancel(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> N
     answer, hold = out(as_json=as_json), door(context)
     run = hold.service.house.catalog.run(run_id)
     hold.service.desk.cancel(run.id, hold.act("cancel", restore_id=run.id, database=str(run.request.target)))
-    _follow(hold, answer, run.id)
+    follow(hold, answer, run.id)
     story = hold.service.desk.story(run.id)
     answer.document(shapes.story(story))
     if not as_json:
@@ -387,5 +390,5 @@ def undo(context: typer.Context, run_id: RunId, *, as_json: Json = False) -> Non
     answer, hold = out(as_json=as_json), door(context)
     run = hold.service.house.catalog.run(run_id)
     hold.service.desk.undo(run.id, hold.act("undo", restore_id=run.id, database=str(run.request.target)))
-    _follow(hold, answer, run.id)
-    _end(hold, answer, run.id)
+    follow(hold, answer, run.id)
+    end(hold, answer, run.id)

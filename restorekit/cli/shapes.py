@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from restorekit.model.database import KnownDatabase
+from restorekit.model.difference import Difference
 from restorekit.model.point import RecoveryPoint
 from restorekit.model.waiting import Waiting
 
@@ -34,7 +35,18 @@ def story(told: "Story") -> dict[str, Any]:
         "undo_until": receipt.undo_until.isoformat() if receipt else None,
         "blocked_s": receipt.exchanged.blocked_s if receipt else None,
         "slipped": [s.model_dump(mode="json") for s in receipt.exchanged.slipped] if receipt else [],
+        "applied": [a.model_dump(mode="json") for a in receipt.exchanged.applied] if receipt else [],
     }
+
+
+def difference(value: Difference) -> dict[str, Any]:
+    """`diff`, `swap --dry-run`: all but live as a whole."""
+    return value.model_dump(mode="json", exclude={"live"})
+
+
+def swap_plan(run_id: str, value: Difference) -> dict[str, Any]:
+    """`plan ID`: what the swap of a waiting restore would do to each table."""
+    return {"restore": run_id, "gate": value.gate, "tables": [a.model_dump(mode="json") for a in value.actions]}
 
 
 def waiting(what: Waiting) -> dict[str, Any]:

@@ -140,6 +140,13 @@ def receipt(out: Out, value: Receipt, zone: str) -> None:
         ("asked by", value.requested_by),
         ("approved by", value.approved_by),
         ("swapped", words.moment(value.exchanged.exchanged_at, zone)),
+        *(
+            (
+                "rows",
+                f"{a.name}: {a.inserted:,} inserted, {a.changed:,} changed, {a.removed:,} removed, hash {a.keyed[:16]}",
+            )
+            for a in value.exchanged.applied
+        ),
         ("undo until", words.moment(value.undo_until, zone)),
         ("audit", f"entry {value.audit_count}, {value.audit_head}"),
         ("signed with", value.public_key),
