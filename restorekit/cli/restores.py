@@ -94,8 +94,11 @@ def _swap_plan(hold: Door, answer: Out, name: str) -> bool:
     """The plan of the swap, if that is the id of a restore whose difference is known."""
     try:
         hold.service.shelf.identify(name)
-    except UnknownName:
-        story = hold.service.desk.story(name)
+    except UnknownName as unknown:
+        try:
+            story = hold.service.desk.story(name)
+        except UnknownName:
+            raise unknown from None
     else:
         return False
     if story.difference is None or story.plan is None:
