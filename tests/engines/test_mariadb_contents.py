@@ -14,9 +14,10 @@ from servers.mariadb import LiveServer
 from servers.mariadb_live import live_on
 
 from restorekit.engines.mariadb import server as server_facts
-from restorekit.engines.mariadb.contents import contents
+from restorekit.engines.mariadb.contents import contents, table_sums
 from restorekit.engines.mariadb.definitions import grants
 from restorekit.engines.mariadb.fingerprint import fingerprint, sums
+from restorekit.engines.mariadb.ranges import parts
 from restorekit.engines.mariadb.tables import schema_hash, tables
 from restorekit.errors import EngineUnavailable, RestorekitError, UnknownName
 from restorekit.model.database import Where
@@ -167,17 +168,48 @@ def test_every_type_shows_its_smallest_change(server, session):
         assert a != c, kind
 
 
-def test_a_row_larger_than_the_packet_limit_is_still_seen():
+def test_a_row_larger_than_the_packet_limit_is_still_seen(small):
     """CONCAT_WS answers NULL above max_allowed_packet: such a row would drop out of the sum without a word."""
-    with LiveServer.running(args=("--max-allowed-packet=1M",)) as small:
-        small.script("CREATE DATABASE big; CREATE TABLE big.t (id INT, a LONGTEXT, b LONGTEXT)")
-        small.script("INSERT INTO big.t VALUES (1,REPEAT('x',900000),'')")
-        small.script("UPDATE big.t SET b=REPEAT('y',900000)")
-        before = contents(live_on(small), Where(schema_name="big")).tables[0].fingerprint
-        small.script("UPDATE big.t SET b=CONCAT(LEFT(b,899999),'z')")
-        assert contents(live_on(small), Where(schema_name="big")).tables[0].fingerprint != before
-    with pytest.raises(RestorekitError, match="max_allowed_packet"):
-        fingerprint((2, 1, 5))
+    small.script("CREATE DATABASE big; CREATE TABLE big.t (id INT, a LONGTEXT, b LONGTEXT)")
+    small.script("INSERT INTO big.t VALUES (1,REPEAT('x',900000),'')")
+    small.script("UPDATE big.t SET b=REPEAT('y',900000)")
+    before = contents(live_on(small), Where(schema_name="big")).tables[0].fingerprint
+    small.script("UPDATE big.t SET b=CONCAT(LEFT(b,899999),'z')")
+    assert contents(live_on(small), Where(schema_name="big")).tables[0].fingerprint != before
+
+
+@pytest.mark.parametrize("large", [1, 2, 3])
+def test_a_row_too_large_to_be_read_is_an_error(small, large):
+    """Wherever it stands among the others: the value of the row before must not stand for it."""
+    with small.connect() as session, live_on(small).connect() as ours:
+        fetched(session, f"UPDATE wide.t SET {','.join(f'c{n}=0' for n in range(20))}")
+        before = contents(live_on(small), Where(schema_name="wide")).tables[0].rows
+        for n in range(20):
+            fetched(session, f"UPDATE wide.t SET c{n}=REPEAT('x',60000) WHERE id={large}")
+        assert before == 3
+        with pytest.raises(RestorekitError, match="max_allowed_packet"):
+            table_sums([ours], tables(session, "wide"))
+
+
+@pytest.fixture(scope="module")
+def small():
+    with LiveServer.running(args=("--max-allowed-packet=1M",)) as running:
+        columns = ",".join(f"c{n} MEDIUMTEXT NOT NULL DEFAULT ''" for n in range(20))
+        running.script(f"CREATE DATABASE wide; CREATE TABLE wide.t (id INT PRIMARY KEY, {columns})")
+        running.script("INSERT INTO wide.t (id) VALUES (1),(2),(3)")
+        yield running
+
+
+def test_a_fingerprint_does_not_hang_on_the_session(server, session):
+    """A server in a lax mode believes some values to be never NULL, and counts them without looking."""
+    server.script("CREATE OR REPLACE DATABASE lax; CREATE TABLE lax.t (id INT PRIMARY KEY, n INT NOT NULL)")
+    server.script("INSERT INTO lax.t VALUES (1,1),(2,2),(3,3)")
+    with live_on(server).connect() as ours, contextlib.closing(server.connect()) as other:
+        found = tables(ours, "lax")
+        wanted = table_sums([ours], found)
+        for mode in ("", "NO_AUTO_VALUE_ON_ZERO", "TRADITIONAL"):
+            fetched(other, f"SET SESSION sql_mode='{mode}'")
+            assert table_sums([other], found) == wanted
 
 
 def test_the_schema_hash_ignores_names_counters_and_order_of_keys_only():
@@ -256,7 +288,8 @@ def test_contents_are_of_one_moment_while_others_write(log_bin):
     """Each transaction changes both tables alike: in every true snapshot they are equal."""
     with LiveServer.running(log_bin=log_bin, args=("--sync-binlog=0", "--innodb-flush-log-at-trx-commit=0")) as busy:
         busy.script("CREATE DATABASE b; CREATE TABLE b.x (id INT PRIMARY KEY AUTO_INCREMENT, n INT)")
-        busy.script("CREATE TABLE b.y LIKE b.x; INSERT INTO b.x (n) SELECT seq FROM seq_1_to_3000", "b")
+        # far enough apart that a table is shared by several sessions
+        busy.script("CREATE TABLE b.y LIKE b.x; INSERT INTO b.x SELECT seq*100, seq FROM seq_1_to_3000", "b")
         busy.script("INSERT INTO b.y SELECT * FROM b.x")
         stop = threading.Event()
 
@@ -267,7 +300,7 @@ def test_contents_are_of_one_moment_while_others_write(log_bin):
                     n += 1
                     connection.begin()
                     for table in "xy":
-                        cursor.execute(f"UPDATE {table} SET n=n+1 WHERE id=%s", (n % 3000 + 1,))
+                        cursor.execute(f"UPDATE {table} SET n=n+1 WHERE id=%s", ((n % 3000 + 1) * 100,))
                     connection.commit()
 
         writer = threading.Thread(target=write)
@@ -282,6 +315,94 @@ def test_contents_are_of_one_moment_while_others_write(log_bin):
         assert all(x == y for x, y in pairs)
         assert len({x.value for x, _ in pairs}) > 5
         assert bool(seen[0].position) == log_bin
+
+
+CUT = {
+    "gaps": ("BIGINT", (-(2**63), -(2**62), -7, 0, 5, 10**12, 2**63 - 1)),
+    "unsigned": ("BIGINT UNSIGNED", (0, 1, 2**63 - 1, 2**63, 2**64 - 1)),
+    "negative": ("INT", (-900_000, -500_001, -500_000, -2)),
+    "edges": ("MEDIUMINT", tuple(range(-80_000, 80_001, 20_000))),
+    "rising": ("INT", (1, *range(10**9, 10**9 + 50))),
+}
+
+
+@pytest.mark.parametrize("case", CUT)
+def test_a_table_summed_in_parts_is_the_table(server, session, case):
+    kind, keys = CUT[case]
+    server.script(f"CREATE OR REPLACE DATABASE parts; CREATE TABLE parts.t (`i``d` {kind} PRIMARY KEY, v TEXT)")
+    server.script("INSERT INTO parts.t VALUES " + ",".join(f"({k},'{k}')" for k in keys))
+    (table,) = tables(session, "parts")
+    cut = parts(session, table, 16)
+    assert 2 <= len(cut) <= 16
+    assert sorted(i for part in cut for (i,) in fetched(session, f"SELECT `i``d` FROM {part}")) == list(keys)
+    alone, shared = (contents(live_on(server, workers=n), Where(schema_name="parts")).tables for n in (1, 3))
+    assert shared == alone
+    assert shared[0].rows == len(keys)
+
+
+def fetched(session, sql):
+    with session.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+UNCUT = {
+    "empty": "CREATE TABLE t (id INT PRIMARY KEY)",
+    "small": "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1),(39999)",
+    "text": "CREATE TABLE t (id VARCHAR(9) PRIMARY KEY, n INT); INSERT INTO t VALUES ('1',1),('9999999',2)",
+    "second": "CREATE TABLE t (a CHAR(1), id INT, PRIMARY KEY (a,id)); INSERT INTO t VALUES ('a',1),('a',9999999)",
+    "another key": "CREATE TABLE t (id INT NOT NULL, UNIQUE KEY (id)); INSERT INTO t VALUES (1),(9999999)",
+    "torn": "CREATE TABLE t (id INT PRIMARY KEY) ENGINE=MyISAM; INSERT INTO t VALUES (1),(9999999)",
+}
+
+
+@pytest.mark.parametrize("case", UNCUT)
+def test_what_cannot_be_cut_is_summed_at_once(server, session, case):
+    """Rows of a table without transactions might move from one part to another between two statements."""
+    server.script("CREATE OR REPLACE DATABASE uncut")
+    server.script(UNCUT[case], "uncut")
+    (table,) = tables(session, "uncut")
+    assert parts(session, table, 16) == [table.full]
+    alone, shared = (contents(live_on(server, workers=n), Where(schema_name="uncut")).tables for n in (1, 2))
+    assert shared == alone
+
+
+def test_parts_go_by_the_first_column_of_the_key(server, session):
+    server.script("CREATE OR REPLACE DATABASE two; CREATE TABLE two.t (a INT, b INT, PRIMARY KEY (a,b))")
+    server.script("INSERT INTO two.t SELECT seq % 7 * 10000, seq FROM seq_1_to_100", "two")
+    (table,) = tables(session, "two")
+    assert len(parts(session, table, 16)) == 3
+    alone, shared = (contents(live_on(server, workers=n), Where(schema_name="two")).tables for n in (1, 2))
+    assert shared == alone
+
+
+def test_history_of_a_cut_table(server, session):
+    server.script("CREATE OR REPLACE DATABASE hist; CREATE TABLE hist.t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING")
+    server.script("INSERT INTO hist.t VALUES (1),(9999999); UPDATE hist.t SET id=id+1")
+    (table,) = tables(session, "hist")
+    assert len(parts(session, table, 16)) == 16
+    alone, shared = (contents(live_on(server, workers=n), Where(schema_name="hist")).tables for n in (1, 2))
+    assert shared == alone
+    assert (shared[0].rows, shared[0].history.rows) == (2, 4)
+
+
+def test_parts_in_a_transaction_show_what_is_not_committed(server, session):
+    """Whoever holds the gate may prove his own writes with several sessions before he commits them."""
+    server.script("CREATE OR REPLACE DATABASE unc; CREATE TABLE unc.t (id INT PRIMARY KEY, n INT) ENGINE=InnoDB")
+    server.script("INSERT INTO unc.t VALUES (1,1),(5000000,2),(9999999,3)")
+    (table,) = tables(session, "unc")
+    before = table_sums([session], [table])
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(contextlib.closing(server.connect("unc"))) for _ in range(2)]
+        for other in others:
+            fetched(other, "SET SESSION tx_isolation='READ-UNCOMMITTED'")
+        session.begin()
+        fetched(session, "UPDATE unc.t SET n=4 WHERE id=9999999")
+        fetched(session, "INSERT INTO unc.t VALUES (10000000,5)")
+        own = table_sums([session], [table])
+        assert table_sums(others, [table]) == own != before
+        session.rollback()
+        assert table_sums(others, [table]) == before
 
 
 def test_databases_are_those_of_customers(server):

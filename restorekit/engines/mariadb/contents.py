@@ -11,6 +11,7 @@ from restorekit.engines.mariadb.connect import one, rows
 from restorekit.engines.mariadb.definitions import objects
 from restorekit.engines.mariadb.fingerprint import HISTORY_ALGORITHM, fingerprint, sums
 from restorekit.engines.mariadb.live import Live, reading
+from restorekit.engines.mariadb.ranges import added, asking
 from restorekit.engines.mariadb.server import schema_settings
 from restorekit.engines.mariadb.snapshot import Snapshot, snapshot
 from restorekit.engines.mariadb.tables import Table, tables
@@ -61,16 +62,30 @@ def measure(
     described = objects(view.session, schema) if names is None else ()
     settings = schema_settings(view.session, schema)
     order = sorted(found, key=lambda t: -t.size_bytes) if fingerprints else []
-    jobs = [_summing(t, carried=carried) for t in order]
-    summed = dict(zip((t.name for t in order), spread(view.sessions, jobs), strict=True))
+    now = table_sums(view.sessions, order, carried=carried)
+    versioned = [t for t in order if t.versioned]
+    past = spread(view.sessions, [_past(t, carried=carried) for t in versioned])
+    history = dict(zip((t.name for t in versioned), past, strict=True))
     return Contents(
         origin=origin,
         taken_at=view.began_at,
-        tables=tuple(_table(t, *summed.get(t.name, (None, None))) for t in found),
+        tables=tuple(_table(t, now.get(t.name), history.get(t.name)) for t in found),
         objects=described,
         settings=settings,
         position=view.position,
     )
+
+
+def table_sums(
+    sessions: Sequence["Connection[Any]"], described: Sequence[Table], *, carried: bool = False
+) -> dict[str, Fingerprint]:
+    """Fingerprints by name of table. Several sessions share one large table by ranges of its primary key.
+
+    All of them must see the same state of all tables: one snapshot, or READ UNCOMMITTED where nobody writes meanwhile.
+    """
+    asked = [(t.name, asking(sessions[0], t, len(sessions), carried=carried)) for t in described]
+    answers = iter(spread(sessions, [job for _, jobs in asked for job in jobs]))
+    return {name: fingerprint(added([next(answers) for _ in jobs])) for name, jobs in asked}
 
 
 def spread(sessions: Sequence["Connection[Any]"], jobs: Sequence[Callable[["Connection[Any]"], T]]) -> list[T]:
@@ -92,16 +107,9 @@ def spread(sessions: Sequence["Connection[Any]"], jobs: Sequence[Callable[["Conn
         return list(pool.map(run, jobs))
 
 
-def _summing(table: Table, *, carried: bool) -> Callable[["Connection[Any]"], tuple[Fingerprint, Fingerprint | None]]:
-    def job(session: "Connection[Any]") -> tuple[Fingerprint, Fingerprint | None]:
-        now = fingerprint(rows(session, f"SELECT {sums(table.stored, carried=carried)} FROM {table.full}")[0])
-        if not table.versioned:
-            return now, None
-        every = sums(table.history_columns, carried=carried)
-        past = rows(session, f"SELECT {every} FROM {table.full} FOR SYSTEM_TIME ALL")[0]
-        return now, fingerprint(past, HISTORY_ALGORITHM)
-
-    return job
+def _past(table: Table, *, carried: bool) -> Callable[["Connection[Any]"], Fingerprint]:
+    every = f"SELECT {sums(table.history_columns, carried=carried)} FROM {table.full} FOR SYSTEM_TIME ALL"
+    return lambda session: fingerprint(rows(session, every)[0], HISTORY_ALGORITHM)
 
 
 def _table(table: Table, now: Fingerprint | None, history: Fingerprint | None) -> TableContents:
