@@ -19,6 +19,8 @@ Key = tuple[Any, ...]
 Name = tuple[str, Key]
 """A row: its table, and its key as the table's own order of things sees it."""
 State = Mapping[str, tuple[Row, ...]]
+Fulfils = Callable[[str, dict[str, Any]], bool]
+"""A condition, asked of a table's name and one of its rows as column to value."""
 Trouble = tuple[str, str]
 """The kind of a conflict, and by which table it came, where one is named."""
 
@@ -174,7 +176,7 @@ class Pair:
 class _Choosing:
     """One pick of one pair. Rows in conflict are left out until none is; the rest is closed over parents."""
 
-    def __init__(self, pair: Pair, pick: Pick, fulfils: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(self, pair: Pair, pick: Pick, fulfils: Fulfils) -> None:
         self.pair, self.pick, self.fulfils = pair, pick, fulfils
         self.troubles: dict[Name, Trouble] = {}
         self.out: set[Name] = set()
@@ -186,8 +188,7 @@ class _Choosing:
         if self.pick.partial:
             for name in filter(self.pair.reused, asked):
                 self.troubles[name] = ("id_reused", "")
-            if self.pick.conflicts != "ours":
-                self.out |= self.troubles.keys()
+            self.out |= {n for n in self.troubles if self.pick.conflicts != "ours" or self._may_not_go(n)}
         while True:
             chosen = self._with_parents(self._with_what_is_in_the_way(asked - self.out))
             bad = self._troubles(chosen)
@@ -211,7 +212,7 @@ class _Choosing:
             return False
         row = found.live if found.backup is None else found.backup
         assert row is not None
-        return self.fulfils(self.pair.table(table).cells(row))
+        return self.fulfils(table, self.pair.table(table).cells(row))
 
     # what comes along
 
@@ -228,7 +229,9 @@ class _Choosing:
 
     def _parents(self, name: Name) -> Iterator[Name]:
         row, table = self.pair.found[name].backup, self.pair.table(name[0])
-        for foreign in table.foreign if row is not None else ():
+        if row is None:
+            return
+        for foreign in table.foreign:
             need = table.of(row, foreign.columns)
             if None not in need:
                 yield foreign.parent, need
@@ -242,6 +245,7 @@ class _Choosing:
             whole = self._with_parents(chosen)
             ways = [*(h for n in whole for h, _ in self._holders(n, whole))]
             ways += [c for n in whole for c, _ in self._children(n, whole)]
+            ways += [p for n in whole for p in self._parents(n) if self._stranger(p, whole)]
             more = {w for w in ways if w in self.pair.found and not self._may_not_go(w)} - self.out - whole
             if not more:
                 return chosen
@@ -250,14 +254,21 @@ class _Choosing:
             chosen |= more
 
     def _may_not_go(self, name: Name) -> bool:
-        return self.pick.keep_new and self.pair.found[name].op == "D"
+        """Rows that only live has, under a key of their own or under one that the backup knows."""
+        return self.pick.keep_new and (self.pair.found[name].op == "D" or self.pair.reused(name))
+
+    def _stranger(self, parent: Name, chosen: set[Name]) -> bool:
+        """True if live's row under that key is another one, and stays."""
+        return self.pick.partial and parent in self.pair.found and parent not in chosen and self.pair.reused(parent)
 
     # what stands in the way
 
     def _holders(self, name: Name, chosen: set[Name]) -> Iterator[tuple[Name, tuple[str, ...]]]:
         """Other rows of live that hold, and keep, a value of a unique key that this row brings."""
         row, table = self.pair.found[name].backup, self.pair.table(name[0])
-        for unique in table.unique if row is not None else ():
+        if row is None:
+            return
+        for unique in table.unique:
             value = table.of(row, unique)
             if None in value:
                 continue
@@ -291,6 +302,8 @@ class _Choosing:
                 if not self._stands(parent, chosen):
                     known = parent in self.pair.found
                     bad[name] = ("", "") if known and parent in self.out else ("parent_missing", parent[0])
+                elif self.pick.conflicts != "theirs" and self._stranger(parent, chosen):
+                    bad[name] = ("id_reused", parent[0])
                 elif self.pick.conflicts != "theirs" and parent in self.out:
                     bad[name] = ("", "")
             for _, by in self._children(name, chosen):
@@ -306,11 +319,11 @@ class _Choosing:
         return parent[1] in self.live[parent[0]]
 
 
-def everything(_row: dict[str, Any]) -> bool:
+def everything(_table: str, _row: dict[str, Any]) -> bool:
     """No condition."""
     return True
 
 
-def choose(pair: Pair, pick: Pick, fulfils: Callable[[dict[str, Any]], bool] = everything) -> Picked:
-    """What `pick` comes to. `fulfils` is its condition, asked of one row as column to value."""
+def choose(pair: Pair, pick: Pick, fulfils: Fulfils = everything) -> Picked:
+    """What `pick` comes to; `fulfils` are its conditions."""
     return _Choosing(pair, pick, fulfils).run()

@@ -1,13 +1,16 @@
 """Random small databases with damage on both sides, and picks of them, for `picking_model`; each from one seed."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from contract.picking_model import Column, ForeignKey, Kind, Pair, Row, State, Table, everything
+from contract.picking_model import Column, ForeignKey, Kind, Pair, Row, State, Table
 
 from restorekit.model.pick import Pick
+
+Test = tuple[str, Callable[[Any], bool]]
+"""A condition about one column, as SQL and as the model asks it."""
 
 TABLE_NAMES = ("customers", "order", "rk_found", "Größe", "od'd `ta\"ble", "log entries")
 COLUMN_NAMES = (
@@ -28,7 +31,7 @@ COLUMN_NAMES = (
 KEYS: tuple[tuple[Kind, ...], ...] = (
     *[("int",)] * 4,
     *[("big",), ("text",), ("folded",), ("binary",)],
-    *[("int", "text"), ("folded", "int"), ("stamp", "int")],
+    *[("int", "text"), ("folded", "int"), ("text", "binary")],
 )
 OTHERS: tuple[Kind, ...] = (
     *("int", "big", "text", "text", "folded", "long", "binary", "double", "decimal"),
@@ -64,11 +67,16 @@ POOLS: dict[Kind, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A pick with its condition: how the model asks it, and as SQL of one `table` (column, test)."""
+    """A pick with its conditions by table: how the model asks them, and what SQL says of which column."""
 
     pick: Pick
-    fulfils: Callable[[dict[str, Any]], bool] = everything
-    condition: tuple[str, str] | None = None
+    tests: Mapping[str, tuple[str, Test]] = field(default_factory=dict)
+
+    def fulfils(self, table: str, row: dict[str, Any]) -> bool:
+        if table not in self.tests:
+            return True
+        column, (_, fulfils) = self.tests[table]
+        return fulfils(row[column])
 
 
 class World:
@@ -120,7 +128,9 @@ class World:
         self, columns: Iterator[str], names: list[str], shapes: list[tuple[Kind, ...]], at: int
     ) -> tuple[list[ForeignKey], list[Column]]:
         """Up to two: mostly to a table before, sometimes to itself or to a later one."""
-        draw, foreign, links = self.random, [], []
+        draw = self.random
+        foreign: list[ForeignKey] = []
+        links: list[Column] = []
         chances = [(n, 0.6 if n < at else 0.3 if n == at else 0.1) for n in range(len(names)) if shapes[n]]
         for other, chance in chances:
             if draw.random() < chance and len(foreign) < 2:
@@ -230,16 +240,15 @@ class World:
             return Asked(Pick(tables=tables, conflicts=resolution))
         rows = draw.choice(("missing", "changed", "all"))
         pick = Pick(tables=tables, rows=rows, keep_new=draw.random() < 0.5, conflicts=resolution)
-        if len(tables) > 1 or draw.random() < 0.6:
-            return Asked(pick)
-        column = draw.choice(next(t for t in self.tables if t.name == tables[0]).columns)
-        test, fulfils = CONDITIONS.get(column.kind, CONDITIONS[None])
-        return Asked(
-            pick.model_copy(update={"filtered": True}), lambda row: fulfils(row[column.name]), (column.name, test)
-        )
+        tests = {name: self._test(name) for name in tables if draw.random() < 0.3}
+        return Asked(pick.model_copy(update={"filtered": bool(tests)}), tests)
+
+    def _test(self, table: str) -> tuple[str, Test]:
+        column = self.random.choice(next(t for t in self.tables if t.name == table).columns)
+        return column.name, CONDITIONS.get(column.kind, CONDITIONS[None])
 
 
-CONDITIONS: dict[Kind | None, tuple[str, Callable[[Any], bool]]] = {
+CONDITIONS: dict[Kind | None, Test] = {
     None: ("{} IS NOT NULL", lambda v: v is not None),
     "int": ("{} % 2 = 0", lambda v: v is not None and v % 2 == 0),
     "big": ("{} < -9", lambda v: v is not None and v < -9),

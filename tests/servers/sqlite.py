@@ -10,7 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from contract.picking_sql import Dialect
+
 from restorekit.engines.sqlite import SQLite
+from restorekit.engines.sqlite.connect import quoted
 from restorekit.model.home import Home
 from restorekit.model.point import Compression, Format
 
@@ -37,6 +40,20 @@ class SQLiteLab:
     """One SQLite engine in `folder`; backups are database files, or `.dump` text where `form` says sql."""
 
     extras = EXTRAS
+    dialect = Dialect(
+        types={
+            "int": "INTEGER",
+            "big": "BIGINT",
+            "text": "TEXT",
+            "folded": "TEXT COLLATE NOCASE",
+            "long": "TEXT",
+            "binary": "BLOB",
+            "double": "REAL",
+            "decimal": "NUMERIC(12,3)",
+            "stamp": "TEXT DEFAULT CURRENT_TIMESTAMP",
+        },
+        quoted=quoted,
+    )
 
     def __init__(
         self, folder: Path, *, journal: str = "delete", form: tuple[Format, Compression] = ("sqlite", "none")
@@ -83,7 +100,7 @@ class SQLiteLab:
             return connection.execute(query).fetchall()
 
     def quoted(self, name: str) -> str:
-        return '"' + name.replace('"', '""') + '"'
+        return quoted(name)
 
     def backup(self, database: str) -> bytes:
         """As `sqlite3 live "VACUUM INTO 'copy'"` or `sqlite3 live .dump` would."""

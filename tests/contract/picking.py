@@ -1,0 +1,193 @@
+"""Every pick of every pair of states ends, on a real engine, as the model says, and undo ends where it began.
+
+What is asked of the engine is what the workflow asks: compare what is unequal, choose, promote, exchange, undo.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+import pytest
+from contract.engine import QUIET, Lab, Stage, facts, live, policy, stage
+from contract.picking_model import Picked, Row, State, Table, choose
+from contract.picking_sql import Dialect, plain
+from contract.picking_worlds import Asked, World
+
+from restorekit.model.difference import TableAction
+from restorekit.model.exchange import Exchanged, ExchangeOrder
+from restorekit.model.pick import Selection
+from restorekit.model.shown import Choice
+
+
+class PickingLab(Lab, Protocol):
+    """A lab whose SQL the model can speak."""
+
+    dialect: Dialect
+
+
+class Trial:
+    """One world on one engine."""
+
+    def __init__(self, lab: PickingLab, seed: int) -> None:
+        self.lab, self.engine = lab, lab.engine
+        self.world = World(seed)
+        self.pair, self.tables = self.world.pair, self.world.tables
+        self.database = f"w{seed}"
+        lab.create(self.database)
+        lab.run(self.database, *lab.dialect.make(self.tables, self.pair.backup))
+        self.staged: Stage = stage(lab, lab.backup(self.database), f"r{seed}", self.database)
+        lab.run(self.database, *lab.dialect.become(self.tables, self.pair.backup, self.pair.live))
+
+    def close(self) -> None:
+        self.engine.discard(self.staged.sandbox)
+
+    def run(self, turns: int) -> int:
+        """Compare, then try so many picks; how many of them came to something."""
+        self.compare()
+        return sum(self.turn(n, asked) for n, asked in enumerate(self.world.picks(turns)))
+
+    def compare(self) -> None:
+        """What differs is found, each row once."""
+        names = sorted(t.name for t in self.tables if not _same(self.pair.backup, self.pair.live, t))
+        where = self.staged.where
+        for one in self.engine.compare(where, live(self.database), names, 5, QUIET):
+            table = self.pair.table(one.name)
+            found = [d for n, d in self.pair.found.items() if n[0] == one.name]
+            assert bool(one.no_delta) == (not table.key), (one.name, one.no_delta)
+            rewritten = any(
+                table.cells(d.live)[k] != table.cells(d.backup)[k]
+                for d in found
+                if d.live and d.backup
+                for k in table.key
+            )
+            if table.key and not rewritten:
+                ops = Counter(d.op for d in found)
+                assert (one.missing, one.changed, one.extra) == (ops["I"], ops["U"], ops["D"]), one.name
+
+    def turn(self, number: int, asked: Asked) -> bool:
+        """One pick to its end and back; False if there was nothing to write, or somebody would have to decide."""
+        picked = choose(self.pair, asked.pick, asked.fulfils)
+        choice = self.choose(asked)
+        self.judge(picked, choice.selection)
+        if (asked.pick.conflicts is None and picked.troubles) or not picked.written:
+            return False
+        self.carry_out(f"{self.database}t{number}", picked, choice.selection)
+        return True
+
+    def choose(self, asked: Asked) -> Choice:
+        conditions = {t: sql.format(self.lab.quoted(c)) for t, (c, (sql, _)) in asked.tests.items()}
+        return self.engine.choose(self.staged.where, live(self.database), asked.pick, conditions, QUIET)
+
+    def judge(self, picked: Picked, selection: Selection) -> None:
+        """Counts of the selection against the model's."""
+        wanted, found = {}, {}
+        for table in self.tables:
+            asked = table.key and (picked.pick.tables is None or table.name in picked.pick.tables)
+            model = _counted(picked, table.name)
+            one = selection.table(table.name)
+            said = (one.insert, one.change, one.remove, one.pulled, one.keep, one.left) if one else (0,) * 6
+            beside = 6 if asked and one else 4  # what stays in a table that nobody asked for is nobody's concern
+            wanted[table.name], found[table.name] = model[:beside], said[:beside]
+            if one is not None and one.whole:
+                assert (one.keep, one.left) == (0, 0), one
+            elif one is not None and asked and not picked.pick.partial:
+                assert (one.keep, one.left) != (0, 0), one
+        assert found == wanted, f"(insert, change, remove, pulled, keep, left) of {picked.pick}; {dict(picked.kinds)}"
+        if picked.pick.conflicts is None:
+            assert bool(selection.conflict_count) == bool(picked.troubles), (selection, picked.kinds)
+            kinds = {(c.table, c.kind) for c in selection.conflicts}
+            assert kinds <= set(picked.kinds), (kinds, picked.kinds)
+        assert len(selection.conflicts) <= selection.conflict_count
+
+    def order(self, order_id: str, picked: Picked, selection: Selection) -> ExchangeOrder:
+        shown = self.engine.contents(live(self.database))
+        rows = {t.name: t for t in selection.tables if t.writes or t.whole}
+        actions = [
+            TableAction(
+                name=t.name, method="delta" if t.name in rows else "same", why="test", rows=r.writes if r else 0
+            )
+            for t in self.tables
+            for r in [rows.get(t.name)]
+        ]
+        return ExchangeOrder(
+            id=order_id,
+            target=self.database,
+            staging=self.staged.where,
+            actions=tuple(actions),
+            objects=False,
+            proven=self.staged.proven,
+            live=shown,
+            policy=policy(on_live_change="refuse"),
+            selection=selection,
+            gate="open" if picked.pick.partial else "closed",
+        )
+
+    def carry_out(self, order_id: str, picked: Picked, selection: Selection) -> None:
+        """Exchange, undo, undo that, undo that: each state is one of two, to the last bit."""
+        before = facts(self.engine.contents(live(self.database)))
+        order = self.order(order_id, picked, selection)
+        promoted = self.engine.promote(order, QUIET)
+        assert facts(self.engine.contents(live(self.database))) == before
+        done = self.engine.exchange(order, promoted, QUIET)
+        self.engine.drop_holding(order.id)
+        self.holds(picked.result, picked)
+        after = facts(self.engine.contents(live(self.database)))
+        applied = {a.name: (a.inserted, a.changed, a.removed, a.moved) for a in done.applied}
+        written = {t.name: (t.insert, t.change, t.remove, 0) for t in selection.tables if t.writes}
+        assert {n: a for n, a in applied.items() if any(a)} == written
+        assert done.slipped == ()
+        for again, state in enumerate((before, after, before)):
+            done = self.undo(done, f"{order_id}u{again}")
+            assert facts(self.engine.contents(live(self.database))) == state, f"undo {again} of {picked.pick}"
+        self.holds(self.pair.live, picked)
+
+    def undo(self, done: Exchanged, order_id: str) -> Exchanged:
+        return self.engine.undo(done, order_id, 60, QUIET)
+
+    def holds(self, state: Mapping[str, tuple[Row, ...]], picked: Picked) -> None:
+        """Live holds these rows and no others."""
+        for table in self.tables:
+            there = Counter(plain(row) for row in self.lab.rows(self.database, self.lab.dialect.select(table)))
+            wanted = Counter(state[table.name])
+            assert there == wanted, (
+                f"{table.name} after {picked.pick}: missing {wanted - there}, extra {there - wanted}"
+            )
+
+
+def _same(ours: State, theirs: State, table: Table) -> bool:
+    return Counter(ours[table.name]) == Counter(theirs[table.name])
+
+
+def _counted(picked: Picked, table: str) -> tuple[int, ...]:
+    pulled = sum(n[0] == table for n in picked.pulled)
+    stays = picked.staying(table, "D"), picked.staying(table, "IU")
+    return (*(picked.count(table, op) for op in "IUD"), pulled, *stays)
+
+
+def tried(lab: PickingLab, seed: int, turns: int) -> int:
+    """One world from its seed to its end; an error names the seed. How many picks came to something."""
+    try:
+        trial = Trial(lab, seed)
+        try:
+            return trial.run(turns)
+        finally:
+            trial.close()
+    except BaseException as error:
+        error.add_note(f"seed {seed}")
+        raise
+
+
+class PickingContract:
+    """Random worlds. `seeds` and `turns` are what a run has time for; `campaign` is for those who have more."""
+
+    seeds = range(12)
+    turns = 6
+    campaign = range(1000, 1300)
+
+    def test_every_pick_ends_as_the_model_says(self, lab: PickingLab) -> None:
+        assert sum(tried(lab, seed, self.turns) for seed in self.seeds) > len(self.seeds)
+
+    @pytest.mark.long
+    @pytest.mark.timeout(3000)
+    def test_every_pick_of_many_worlds_ends_as_the_model_says(self, lab: PickingLab) -> None:
+        assert sum(tried(lab, seed, self.turns) for seed in self.campaign) > len(self.campaign)
