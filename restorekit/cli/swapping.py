@@ -15,10 +15,12 @@ from restorekit.model.difference import Difference, Wanted
 if TYPE_CHECKING:
     from restorekit.bootstrap.picking import Part
 
-Only = Annotated[str | None, typer.Option("--only", help="Rows of these tables, comma separated.")]
+Only = Annotated[str | None, typer.Option("--only", metavar="A,B", help="Rows of these tables, comma separated.")]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", help="Rows that fulfil this SQL; 'table: SQL' for one table. May be repeated."),
+    typer.Option(
+        "--where", metavar="SQL", help="Rows that fulfil this SQL; 'table: SQL' for one table. May be repeated."
+    ),
 ]
 Rows = Annotated[
     Literal["missing", "changed", "all"] | None,
