@@ -1,66 +1,99 @@
 """How two tables are cut into chunks that can be summed and compared on their own servers.
 
-Dense integer keys are cut by range, so that damage in one place stays in few chunks. All other keys are cut by a
-hash of the key, which needs no common order of texts. Tables without a key are cut by the hash of the row: they are
-bags of rows.
+Dense integer keys are cut by range, so that a chunk can be read by its key. All other keys are cut by a hash of the
+key, which needs no common order of texts. Tables without a key are cut by the hash of the row: they are bags of rows.
+
+Chunks are small: where one row in a hundred differs, every chunk of 2000 rows does, but only one in seven of 16. Their
+sums travel packed, many in one row of the answer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from restorekit.engines.mariadb.connect import quoted
-from restorekit.engines.mariadb.fingerprint import Column, parts, quick_hash, row_hash, row_text
+from restorekit.engines.mariadb.fingerprint import Column, parts, quick_hash, row_hash, row_text, row_value
+from restorekit.engines.mariadb.literals import printable
 from restorekit.engines.mariadb.tables import Table
 
-ROWS = 2000
-"""Rows wanted per chunk (measured: smaller costs more groups, larger costs more rows to look at)."""
+ROWS = 16
+"""Rows wanted per chunk."""
+
+_CHUNKS = 100_000
+"""Chunks at most: their sums lie in a temporary table of the server, and should do so in memory."""
+
+_PACKED = 256
+"""Chunks whose sums travel in one row."""
+
+_LOOKED_AT = 500_000
+"""Rows looked at in one statement: bounds the memory here and the temporary table there."""
+
+_RUNS = 1000
+"""Ranges in one statement: with more the server may give up to use the index."""
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _SPARSE = 4
+_SPARSE_ROWS = 2000
 _MATERIALISE = "LIMIT 18446744073709551615"
 """Without it the server merges the inner select into the outer one and sorts whole rows."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The same cut for both sides. `width`: range of a chunk, or number of chunks."""
+    """The same cut for both sides. `width`: range of a chunk, or number of chunks; `each`: rows in one, about."""
 
     kind: Literal["range", "hash", "bag"]
     key: tuple[Column, ...]
     columns: tuple[Column, ...]
     width: int
+    each: int = ROWS
 
     def sums(self, table: Table, *, carried: bool) -> str:
-        """Select of (chunk, rows, sum of row hashes)."""
+        """Select of (number of a pack, its rows, its chunks as `chunk:rows:sum of row hashes`, joined by commas)."""
         if self.kind == "bag":
             row = row_hash(self.columns, carried=carried)
-            inner = f"SELECT {row} AS rk_row FROM {table.full} {_MATERIALISE}"
-            return f"SELECT rk_row%{self.width},COUNT(*),SUM(rk_row) FROM ({inner}) AS rk_rows GROUP BY 1 ORDER BY NULL"
-        chunk = self._chunk(carried=carried)
-        row = quick_hash(self.columns, carried=carried)
-        return f"SELECT {chunk},COUNT(*),SUM({row}) FROM {table.full} GROUP BY 1 ORDER BY NULL"
+            source = f"(SELECT {row} AS rk_row FROM {table.full} {_MATERIALISE}) AS rk_rows"
+            inner = f"SELECT rk_row%{self.width} AS rk_chunk,COUNT(*) AS rk_count,SUM(rk_row) AS rk_sum FROM {source}"
+        else:
+            row = quick_hash(self.columns, carried=carried)
+            chunk = self._chunk(carried=carried)
+            inner = f"SELECT {chunk} AS rk_chunk,COUNT(*) AS rk_count,SUM({row}) AS rk_sum FROM {table.full}"
+        return (
+            f"SELECT rk_chunk DIV {_PACKED},SUM(rk_count),GROUP_CONCAT(CONCAT_WS(':',rk_chunk,rk_count,rk_sum)) "
+            f"FROM ({inner} GROUP BY 1 ORDER BY NULL) AS rk_sums GROUP BY 1 ORDER BY NULL"
+        )
+
+    def batches(self, chunks: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Parts of `chunks` (rising) that one statement looks at."""
+        most = max(1, _LOOKED_AT // self.each)
+        batch: list[int] = []
+        runs = 0
+        for chunk in chunks:
+            runs += self.kind == "range" and not (batch and batch[-1] == chunk - 1)
+            if len(batch) >= most or runs > _RUNS:
+                yield batch
+                batch, runs = [], 1
+            batch.append(chunk)
+        if batch:
+            yield batch
 
     def rows(self, table: Table, chunks: Sequence[int], *, carried: bool) -> str:
-        """Select of (chunk, rows, `identity:hash` or `hash:count` of each, packed with commas)."""
-        row = row_hash(self.columns, carried=carried)
+        """Select of (chunk, rows, `identity:value` or `hash:count` of each, packed with commas)."""
         if self.kind == "bag":
+            row = row_hash(self.columns, carried=carried)
             inner = f"SELECT {row} AS rk_row FROM {table.full} {_MATERIALISE}"
             inner = (
                 f"SELECT rk_row%{self.width} AS rk_chunk,CONCAT_WS(':',rk_row,COUNT(*)) AS rk_text "
                 f"FROM ({inner}) AS rk_rows WHERE rk_row%{self.width} IN ({_list(chunks)}) GROUP BY rk_row"
             )
-            return (
-                f"SELECT rk_chunk,COUNT(*),GROUP_CONCAT(rk_text) FROM ({inner} {_MATERIALISE}) AS rk_bag "
-                "GROUP BY rk_chunk ORDER BY NULL"
-            )
-        inner = (
-            f"SELECT {self._chunk(carried=carried)} AS rk_chunk,"
-            f"CONCAT_WS(':',{self.identity(carried=carried)},{row}) AS rk_text "
-            f"FROM {table.full} WHERE {self.within(chunks, carried=carried)} {_MATERIALISE}"
-        )
+        else:
+            value = row_value(self.columns, carried=carried)
+            chunk, text = self._chunk(carried=carried), f"CONCAT_WS(':',{self.identity()},{value})"
+            within = self.within(chunks, carried=carried)
+            inner = f"SELECT {chunk} AS rk_chunk,{text} AS rk_text FROM {table.full} WHERE {within}"
         return (
-            f"SELECT rk_chunk,COUNT(*),GROUP_CONCAT(rk_text) FROM ({inner}) AS rk_rows GROUP BY rk_chunk ORDER BY NULL"
+            f"SELECT rk_chunk,COUNT(*),GROUP_CONCAT(rk_text) FROM ({inner} {_MATERIALISE}) AS rk_rows "
+            "GROUP BY rk_chunk ORDER BY NULL"
         )
 
     def cells(self, table: Table, identities: Sequence[str], *, carried: bool) -> str:
@@ -75,15 +108,23 @@ class Cut:
         return self._of(table, identities, columns, carried=carried)
 
     def _of(self, table: Table, identities: Sequence[str], what: str, *, carried: bool) -> str:
-        identity = row_hash(self.columns, carried=carried) if self.kind == "bag" else self.identity(carried=carried)
-        wanted = ",".join(f"'{i}'" for i in identities) if self.kind == "hash" else ",".join(identities)
-        return f"SELECT {identity}{what} FROM {table.full} WHERE {identity} IN ({wanted})"
+        """Rows with other keys may come along, where the key's collation takes them for equal."""
+        if self.kind == "bag":
+            row = row_hash(self.columns, carried=carried)
+            return f"SELECT {row}{what} FROM {table.full} WHERE {row} IN ({','.join(identities)})"
+        key = ",".join(quoted(c.name) for c in self.key)
+        wanted = " OR ".join(f"({key})=({self.literals(i)})" for i in identities)
+        return f"SELECT {self.identity()}{what} FROM {table.full} WHERE {wanted}"
 
-    def identity(self, *, carried: bool) -> str:
-        """What tells a row from all others: the integer, or the MD5 of the key's text."""
+    def identity(self) -> str:
+        """What tells a row from all others: the integer, or the key's values as SQL literals, in hex."""
         if self.kind == "range":
             return quoted(self.key[0].name)
-        return f"MD5({row_text(self.key, carried=carried)})"
+        return f"HEX(CONCAT_WS(',',{','.join(printable(c) for c in self.key)}))"
+
+    def literals(self, identity: str) -> str:
+        """The key's values as SQL, in the order of `key`."""
+        return identity if self.kind == "range" else bytes.fromhex(identity).decode()
 
     def _chunk(self, *, carried: bool) -> str:
         if self.kind == "range":
@@ -130,12 +171,13 @@ def common_key(live: Table, staging: Table) -> tuple[Column, ...]:
 def cut(live: Table, staging: Table, rows: int, span: tuple[int, int] | None) -> Cut:
     """The cut that fits: `rows` of the larger side, `span` of an integer key over both sides."""
     key, columns = common_key(live, staging), common(live, staging)
-    chunks = max(1, rows // ROWS)
+    chunks = min(_CHUNKS, max(1, rows // ROWS))
+    each = max(ROWS, rows // chunks)
     if span is not None:
         reach = span[1] - span[0] + 1
-        if reach <= _SPARSE * max(rows, ROWS):
-            return Cut("range", key, columns, max(ROWS, reach // chunks))
-    return Cut("hash" if key else "bag", key, columns, chunks)
+        if reach <= _SPARSE * max(rows, _SPARSE_ROWS):
+            return Cut("range", key, columns, max(ROWS, reach // chunks), each)
+    return Cut("hash" if key else "bag", key, columns, chunks, each)
 
 
 def integer_key(live: Table, staging: Table) -> str | None:

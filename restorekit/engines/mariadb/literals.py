@@ -18,6 +18,13 @@ def literal(column: Column) -> str:
     return f"IF({name} IS NULL,'NULL',CONCAT('_binary',QUOTE({name})))"
 
 
+def printable(column: Column) -> str:
+    """The same for a column that is not NULL, with bytes in hex: the literal is text, whatever the column holds."""
+    if column.charset is None and column.data_type not in _PLAIN | {"bit", "float", "double"}:
+        return f"CONCAT('x\\'',HEX({quoted(column.name)}),'\\'')"
+    return literal(column)
+
+
 _PLAIN = frozenset(
     {
         *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year", "date", "time", "datetime"),

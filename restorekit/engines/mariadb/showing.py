@@ -44,7 +44,7 @@ def _one_sided(both: Pair, here: Table | None, there: Table | None, most: int) -
 
 def _both(both: Pair, here: Table, there: Table, most: int) -> list[ShownRow]:
     carried, found = carries(both, here, there), Found(most)
-    way, _ = look(both, (here, there), found, carried=carried, enough=True)
+    way = look(both, (here, there), found, carried=carried, enough=True).way
     columns = changed_columns(both, way, (here, there), found, carried=carried)
     ours, theirs = _values(both, way, (here, there), found, carried=carried)
     key = [c.name for c in way.key] or [c.name for c in way.columns]

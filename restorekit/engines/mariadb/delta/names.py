@@ -5,7 +5,8 @@
     rk_noted   two tables of ours: `tables` (one row per table compared), `choice` (one row: the last choice)
 
 A table in `rk_found` and in `rk_chosen` has three columns of ours and then the customer's key columns with their own
-names, types and collations, and an index over these in the order of the key. The index is not unique.
+names, types and collations, and an index over these in the order of the key. The index is not unique. (In `rk_found`
+the number of the finding, `rk_no`, stands in front.)
 
     op      CHAR(1): I, only the backup has the row; U, both have it and it differs; D, only live has it
     live    BIGINT UNSIGNED: `fingerprint.row_value` of live's row, NULL for I
@@ -16,7 +17,7 @@ and `rk_proven`; where the customer has a column of that name, underscores are a
 
     rk_noted.tables  name, carried (0 or 1), no_delta (why rows of it cannot be written one by one; else empty),
                      recorded (0 or 1: the differing rows are in rk_found, whether they can be written or not)
-    rk_noted.choice  asked (text of the condition; empty: none)
+    rk_noted.choice  name (of a table; empty: of every other), asked (text of its condition)
 """
 
 from collections.abc import Iterable
@@ -45,6 +46,11 @@ def own(columns: Iterable[Column]) -> Own:
     """Our names beside these columns (all columns of the customer's table)."""
     taken = [c.name for c in columns]
     return Own(free("rk_op", taken), free("rk_live", taken), free("rk_proven", taken))
+
+
+def number(columns: Iterable[Column]) -> str:
+    """The name of the column that numbers findings (in `rk_found` only, and in front), unquoted."""
+    return free("rk_no", [c.name for c in columns])
 
 
 def free(name: str, taken: Iterable[str]) -> str:
