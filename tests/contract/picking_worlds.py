@@ -99,11 +99,17 @@ class World:
         shapes = [draw.choice(KEYS) for _ in names]
         if draw.random() < 0.25:
             shapes[-1] = ()
+        # some are like the lines of an order: their key starts with the parent's
+        lines = {n for n in range(1, count) if shapes[n] and len(shapes[0]) == 1 and draw.random() < 0.25}
+        for n in lines:
+            shapes[n] = (*shapes[0], "int")
         for at, name in enumerate(names):
             columns = self._columns()
             key = [Column(next(columns), kind, nullable=False) for kind in shapes[at]]
             others = [self._column(next(columns), draw.choice(OTHERS)) for _ in range(draw.randint(1, 4))]
             foreign, links = self._foreign(columns, names, shapes, at)
+            if at in lines:
+                foreign.append(ForeignKey((key[0].name,), names[0], cascade=True))
             unique: list[tuple[str, ...]] = []
             if draw.random() < 0.5:
                 more = Column(next(columns), draw.choice(("int", "text", "folded")), nullable=draw.random() < 0.5)
