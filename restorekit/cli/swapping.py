@@ -70,7 +70,7 @@ def swap(
     Rows that chosen ones need come along and are listed. With --keep-new, --where or --rows nobody is held back, and
     every row is proven by itself.
 
-    Example: restorekit swap k3f9 --only orders,order_items --rows missing --keep-new
+    Example: restorekit swap k3f9 --only orders --rows missing --keep-new
     """
     answer, hold = out(as_json=as_json), door(context)
     run = hold.service.house.catalog.run(run_id)
