@@ -43,13 +43,14 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Table:
-    """`key` is empty where rows have none; `unique` are further unique keys."""
+    """`key` is empty where rows have none, and not `primary` where it is only unique; `unique` are further keys."""
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     unique: tuple[tuple[str, ...], ...] = ()
     foreign: tuple[ForeignKey, ...] = ()
+    primary: bool = True
 
     def column(self, name: str) -> Column:
         return next(c for c in self.columns if c.name == name)

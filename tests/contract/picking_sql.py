@@ -24,8 +24,8 @@ class Dialect:
     def create(self, table: Table, keys: Mapping[str, tuple[str, ...]]) -> str:
         """The table with all its keys; `keys` are those of all tables."""
         lines = [self._column(table, c) for c in table.columns]
-        if len(table.key) > 1:
-            lines.append(f"PRIMARY KEY ({self.list(table.key)})")
+        if len(table.key) > 1 or not table.primary:
+            lines.append(f"{'PRIMARY KEY' if table.primary else 'UNIQUE'} ({self.list(table.key)})")
         lines += [f"UNIQUE ({self.list(u)})" for u in table.unique]
         for foreign in table.foreign:
             action = " ON DELETE CASCADE" if foreign.cascade else ""
@@ -35,7 +35,7 @@ class Dialect:
 
     def _column(self, table: Table, column: Column) -> str:
         # INTEGER PRIMARY KEY, said of the column itself, is a thing of its own in SQLite
-        key = " PRIMARY KEY" if table.key == (column.name,) else ""
+        key = " PRIMARY KEY" if table.primary and table.key == (column.name,) else ""
         return f"{self.quoted(column.name)} {self.types[column.kind]}{'' if column.nullable else ' NOT NULL'}{key}"
 
     def literal(self, value: Any) -> str:

@@ -1,7 +1,7 @@
 """Random small databases with damage on both sides, and picks of them, for `picking_model`; each from one seed."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -120,7 +120,12 @@ class World:
                     others += pair
                     unique.append(tuple(c.name for c in pair))
             placed = [*key, *others, *links] if draw.random() < 0.7 else [*others, *key, *links]
-            yield Table(name, tuple(placed), tuple(c.name for c in key), tuple(unique), tuple(foreign))
+            found = Table(name, tuple(placed), tuple(c.name for c in key), tuple(unique), tuple(foreign))
+            only = next((u for u in unique if not any(found.column(c).nullable for c in u)), None)
+            if not key and only:
+                rest = tuple(u for u in unique if u != only)
+                found = replace(found, key=only, unique=rest, primary=False)
+            yield found
 
     def _columns(self) -> Iterator[str]:
         """Names of columns, none twice in a table whatever their case."""
