@@ -1,7 +1,7 @@
 """A live server with a customer's database, a second server in which its earlier state is staged, and orders."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,18 @@ from servers.mariadb_live import Quiet, live_on
 
 from restorekit.engines.mariadb import connect, exchange
 from restorekit.engines.mariadb.contents import contents
+from restorekit.engines.mariadb.delta.keyed import keyed
+from restorekit.engines.mariadb.delta.names import CHOSEN, NOTED, chosen, own
+from restorekit.engines.mariadb.fingerprint import row_value
 from restorekit.engines.mariadb.live import Live
 from restorekit.engines.mariadb.objects import harvest
+from restorekit.engines.mariadb.tables import Table
+from restorekit.engines.mariadb.tables import tables as described
 from restorekit.model.contents import Contents
 from restorekit.model.database import Where
 from restorekit.model.difference import TableAction
 from restorekit.model.exchange import Exchanged, ExchangeOrder
+from restorekit.model.pick import ChosenTable, Selection
 from restorekit.model.plan import Policy
 
 SHOP = """
@@ -69,6 +75,10 @@ CREATE TABLE `we``ird; na'me` (`a``b` INT, `select` INT);
 INSERT INTO `we``ird; na'me` VALUES (1, 2);
 CREATE TABLE nothing (id INT PRIMARY KEY);
 """
+
+
+def _everything(_: tuple[Any, ...]) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,29 @@ class Lab:
             accept_changes=accept_changes,
         )
 
+    def by_rows(
+        self,
+        order_id: str,
+        tables: Sequence[str],
+        *,
+        rows: str = "all",
+        keep_new: bool = False,
+        only: Callable[[tuple[Any, ...]], bool] = _everything,
+        gate: str = "closed",
+        actions: Sequence[TableAction] = (),
+        **policy: Any,
+    ) -> ExchangeOrder:
+        """An order that writes the differing rows of these tables one by one; they are chosen here and now.
+
+        `only` is asked for the key of each. `actions` are of further tables.
+        """
+        whole = rows == "all" and not keep_new and only is _everything
+        picked = [choose(self, t, (rows, keep_new, only)).model_copy(update={"whole": whole}) for t in tables]
+        mine = [TableAction(name=t, method="delta", why="test") for t in tables]
+        plain = self.order(order_id, tables=(), actions=[*mine, *actions], **policy)
+        selection = Selection(tables=tuple(picked))
+        return plain.model_copy(update={"selection": selection, "gate": gate})
+
     def swap(self, order: ExchangeOrder) -> Exchanged:
         promoted = exchange.promote(self.live, order, Quiet())
         return exchange.exchange(self.live, order, promoted, Quiet())
@@ -164,6 +197,60 @@ class Lab:
             "SELECT host, user, REPLACE(priv, ',\"account_locked\":false', '') FROM mysql.global_priv ORDER BY 1, 2",
         )
         return [row for sql in ask for row in self.server.rows(sql)]
+
+
+def _values(server: LiveServer, table: Table, *, carried: bool = False) -> dict[tuple[Any, ...], int]:
+    """Key of each row to its value."""
+    key = ",".join(connect.quoted(k) for k in table.key)
+    value = row_value(table.stored, carried=carried)
+    with contextlib.closing(connect.to_socket(server.socket, "root")) as session:
+        return {tuple(row[:-1]): row[-1] for row in connect.rows(session, f"SELECT {key},{value} FROM {table.full}")}
+
+
+def _short(session: Any, table: Table) -> bool:
+    """True if the FLOAT values there have no more digits than a dump carries."""
+    names = [connect.quoted(c.name) for c in table.stored if c.data_type == "float"]
+    finer = " OR ".join(f"CAST({n} AS DOUBLE)<>CAST(CAST(CAST({n} AS CHAR) AS FLOAT) AS DOUBLE)" for n in names)
+    return bool(names) and not connect.rows(session, f"SELECT 1 FROM {table.full} WHERE {finer}")
+
+
+def choose(shop: Lab, name: str, which: tuple[str, bool, Callable[[tuple[Any, ...]], bool]]) -> ChosenTable:
+    """Choose among the differing rows of one table by comparing all of them, and write the choice into the sandbox."""
+    kinds, keep_new, only = which
+    with contextlib.closing(connect.to_socket(shop.staging.socket, "root")) as session:
+        (table,) = described(session, shop.schema, frozenset({name}))
+        carried = _short(session, table)
+        live, proven = _values(shop.server, table, carried=carried), _values(shop.staging, table)
+        found = [
+            (op, live.get(key), proven.get(key), *key)
+            for key in sorted(live.keys() | proven.keys())
+            if live.get(key) != proven.get(key)
+            for op in ["I" if key not in live else "D" if key not in proven else "U"]
+            if op in {"missing": "I", "changed": "U", "all": "IU" if keep_new else "IUD"}[kinds] and only(key)
+        ]
+        for schema in (CHOSEN, NOTED):
+            connect.rows(session, f"CREATE DATABASE IF NOT EXISTS {schema}")
+        mine, full, key = own(table.columns), chosen(name), ",".join(connect.quoted(k) for k in table.key)
+        connect.rows(session, f"CREATE TABLE IF NOT EXISTS {NOTED}.tables (name VARCHAR(64) PRIMARY KEY, carried BOOL)")
+        connect.rows(session, f"REPLACE INTO {NOTED}.tables VALUES (%s,%s)", [name, carried])
+        connect.rows(session, f"DROP TABLE IF EXISTS {full}")
+        connect.rows(
+            session,
+            f"CREATE TABLE {full} ({mine.op} CHAR(1) NOT NULL DEFAULT '', {mine.live} BIGINT UNSIGNED, "
+            f"{mine.proven} BIGINT UNSIGNED, KEY ({key})) AS SELECT {key} FROM {table.full} WHERE 0",
+        )
+        if found:
+            with session.cursor() as cursor:
+                places = ",".join(["%s"] * len(found[0]))
+                cursor.executemany(f"INSERT INTO {full} ({','.join(mine)},{key}) VALUES ({places})", found)
+        ops = [row[0] for row in found]
+        return ChosenTable(
+            name=name,
+            insert=ops.count("I"),
+            change=ops.count("U"),
+            remove=ops.count("D"),
+            keyed=keyed(session, full, mine, table.key_columns, shop.live.home.row_key),
+        )
 
 
 def planned(proven: Contents, live: Contents | None, only: Sequence[str] | None) -> list[TableAction]:

@@ -79,7 +79,7 @@ class Shape:
         return ",".join(f"{alias}{quoted(name)}" for name in self.table.key)
 
     def set_in(self, schema: str) -> str:
-        """This table's change set in that schema, quoted."""
+        """The change set of the table in that schema, quoted."""
         return f"{quoted(schema)}.{quoted(self.table.name)}"
 
 

@@ -8,6 +8,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pymysql
@@ -28,16 +29,40 @@ _NO_SPACE = frozenset({28, 1021, 1114})
 _LOADING = "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', foreign_key_checks=0, time_zone='+00:00'"
 
 
-def copy_tables(live: Live, source: Where, target: str, tables: Sequence[Table], watch: Watch) -> None:
-    """Fill the empty tables of `target` on live with the rows of those of `source`, several at a time.
+@dataclass(frozen=True)
+class Load:
+    """Rows to be carried: `columns` of what `origin` (a FROM clause of the sandbox) yields, into `into` on live."""
+
+    name: str
+    into: str
+    columns: Sequence[Column]
+    origin: str
+    size_bytes: int = 0
+    versioned: bool = False
+
+
+def table_load(table: Table, target: str) -> Load:
+    """A whole table, into the empty one of its name in the schema `target`."""
+    past = " FOR SYSTEM_TIME ALL" if table.versioned else ""
+    return Load(
+        name=table.name,
+        into=f"{quoted(target)}.{quoted(table.name)}",
+        columns=table.history_columns if table.versioned else table.stored,
+        origin=f"{table.full}{past}",
+        size_bytes=table.size_bytes,
+        versioned=table.versioned,
+    )
+
+
+def carry(live: Live, source: Where, loads: Sequence[Load], watch: Watch) -> None:
+    """Carry all of these from the sandbox to live, several at a time, the largest first.
 
     Reports rows. Raises Cancelled, DiskFull, EngineUnavailable, ProofFailed (a row the server did not take).
     """
     report = _Report(watch)
     with ThreadPoolExecutor(max(1, live.settings.workers), thread_name_prefix="promote") as pool:
         work = [
-            pool.submit(_copy_table, live, source, target, table, report)
-            for table in sorted(tables, key=lambda t: -t.size_bytes)
+            pool.submit(_carry_one, live, source, load, report) for load in sorted(loads, key=lambda t: -t.size_bytes)
         ]
         try:
             for each in work:
@@ -65,21 +90,20 @@ class _Report:
         self._watch.check()
 
 
-def _copy_table(live: Live, source: Where, target: str, table: Table, report: _Report) -> None:
-    columns = table.history_columns if table.versioned else table.stored
-    if not columns:
+def _carry_one(live: Live, source: Where, load: Load, report: _Report) -> None:
+    if not load.columns:
         return
-    names = ",".join(quoted(c.name) for c in columns)
-    head = f"INSERT INTO {quoted(target)}.{quoted(table.name)} ({names}) VALUES ".encode()
-    with contextlib.closing(live.connect()) as sink, _tuples(live, source, table, columns) as batches:
+    names = ",".join(quoted(c.name) for c in load.columns)
+    head = f"INSERT INTO {load.into} ({names}) VALUES ".encode()
+    with contextlib.closing(live.connect()) as sink, _tuples(live, source, load) as batches:
         rows(sink, _LOADING)
-        if table.versioned:
+        if load.versioned:
             rows(sink, "SET SESSION system_versioning_insert_history=1")
         most = min(_BATCH, int(one(sink, "SELECT @@max_allowed_packet")) // 2)
         for batch in batches(most):
             if report.stop.is_set():
                 raise Cancelled
-            _insert(sink, head + b",".join(batch), table.name)
+            _insert(sink, head + b",".join(batch), load.name)
             report.add(len(batch))
 
 
@@ -102,15 +126,12 @@ def _insert(sink: "Connection[Any]", statement: bytes, table: str) -> None:
 
 
 @contextlib.contextmanager
-def _tuples(
-    live: Live, source: Where, table: Table, columns: Sequence[Column]
-) -> Iterator[Callable[[int], Iterator[list[bytes]]]]:
+def _tuples(live: Live, source: Where, load: Load) -> Iterator[Callable[[int], Iterator[list[bytes]]]]:
     """A function that yields batches of VALUES tuples of about the size it is given."""
     with contextlib.closing(live.where_connect(source)) as connection:
         cursor = connection.cursor(SSCursor)
-        past = " FOR SYSTEM_TIME ALL" if table.versioned else ""
-        values = ",".join(literal(c) for c in columns)
-        text = f"SELECT CAST(CONCAT('(',CONCAT_WS(',',{values}),')') AS BINARY) FROM {table.full}{past}"
+        values = ",".join(literal(c) for c in load.columns)
+        text = f"SELECT CAST(CONCAT('(',CONCAT_WS(',',{values}),')') AS BINARY) FROM {load.origin}"
 
         def batches(most: int) -> Iterator[list[bytes]]:
             cursor.execute(text)
@@ -118,7 +139,7 @@ def _tuples(
             size = 0
             for (values,) in cursor:
                 if values is None:
-                    raise ProofFailed(f"a row of {table.name} is larger than the sandbox's max_allowed_packet")
+                    raise ProofFailed(f"a row of {load.name} is larger than the sandbox's max_allowed_packet")
                 batch.append(values)
                 size += len(values)
                 if size >= most:

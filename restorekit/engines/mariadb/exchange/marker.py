@@ -12,6 +12,8 @@ import pymysql
 from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import MARKER_SCHEMA, one, quoted, rows
+from restorekit.engines.mariadb.delta.applying import Written
+from restorekit.engines.mariadb.delta.changeset import Delta
 from restorekit.engines.mariadb.exchange.accounts import Gate, Grant
 from restorekit.engines.mariadb.exchange.keys import ForeignKey
 from restorekit.engines.mariadb.objects import Definitions
@@ -21,8 +23,8 @@ from restorekit.model.difference import TableAction
 from restorekit.model.exchange import Exchanged, SlippedTable
 from restorekit.model.value import Moment, Value
 
-Phase = Literal["intent", "gated", "exchanged", "done", "taken_back"]
-UNFINISHED: tuple[Phase, ...] = ("intent", "gated", "exchanged")
+Phase = Literal["intent", "gated", "written", "exchanged", "done", "taken_back"]
+UNFINISHED: tuple[Phase, ...] = ("intent", "gated", "written", "exchanged")
 TABLE = f"{quoted(MARKER_SCHEMA)}.exchange_marker"
 _ID = re.compile(r"[a-z0-9_-]{1,40}")
 _NO_SCHEMA, _NO_TABLE = 1049, 1146
@@ -45,6 +47,9 @@ class Journal(Value):
     of views are `lent` reading rights on a new database while its views are made. `lost` grants had nothing left to
     stand on (`earlier_lost`: in the exchange that is undone). Foreign keys of leaving tables that are `dangling` are
     cut, those of the exchange that is undone are mended (`earlier_dangling`).
+
+    Rows of `deltas` are written one by one, from change sets in `source`; the way back lies in change sets in `keep`,
+    and `written` says what was done. With the `open_gate` nobody is held back.
     """
 
     order_id: str
@@ -60,6 +65,9 @@ class Journal(Value):
     gate: Gate
     leaving: tuple[str, ...] = ()
     coming: tuple[str, ...] = ()
+    deltas: tuple[Delta, ...] = ()
+    written: Written | None = None
+    open_gate: bool = False
     before: Definitions
     drop: Definitions
     make: Definitions
@@ -124,15 +132,25 @@ def prepare(connection: "Connection[Any]") -> None:
 
 def save(connection: "Connection[Any]", phase: Phase, journal: Journal) -> Journal:
     """Write and commit durably, whatever the server's own flush policy is; returns the journal."""
+    put(connection, phase, journal)
+    harden(connection)
+    return journal
+
+
+def put(connection: "Connection[Any]", phase: Phase, journal: Journal) -> None:
+    """Write it as part of the transaction that is open, if one is."""
     rows(
         connection,
         f"INSERT INTO {TABLE} (order_id, target, phase, journal) VALUES (%s,%s,%s,%s) "
         "ON DUPLICATE KEY UPDATE phase=VALUES(phase), journal=VALUES(journal)",
         [journal.order_id, journal.target, phase, journal.model_dump_json()],
     )
+
+
+def harden(connection: "Connection[Any]") -> None:
+    """What is committed survives a power cut from here on, whatever the server's own flush policy is."""
     if one(connection, "SELECT @@innodb_flush_log_at_trx_commit") != 1:
         checkpoint(connection)
-    return journal
 
 
 def read(connection: "Connection[Any]", order_id: str) -> Marked | None:

@@ -7,15 +7,18 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import one, quoted, rows
 from restorekit.engines.mariadb.contents import contents
+from restorekit.engines.mariadb.delta import carrying, changeset
+from restorekit.engines.mariadb.delta.changeset import Shape
 from restorekit.engines.mariadb.exchange import marker
-from restorekit.engines.mariadb.exchange.copy import copy_tables
+from restorekit.engines.mariadb.exchange.copy import Load, carry, table_load
 from restorekit.engines.mariadb.exchange.session import exclusive
 from restorekit.engines.mariadb.live import Live
 from restorekit.engines.mariadb.tables import tables
-from restorekit.errors import ProofFailed, RestoreActive
+from restorekit.errors import LiveChanged, ProofFailed, RestoreActive
 from restorekit.model.contents import Contents, TableContents
 from restorekit.model.database import Where
 from restorekit.model.exchange import ExchangeOrder, Promoted
+from restorekit.model.pick import ChosenTable
 from restorekit.ports import Watch
 
 COMING = frozenset({"exchange", "create"})
@@ -24,6 +27,11 @@ COMING = frozenset({"exchange", "create"})
 def wanted(order: ExchangeOrder) -> frozenset[str]:
     """The tables that the order brings from staging."""
     return frozenset(a.name for a in order.actions if a.method in COMING)
+
+
+def by_rows(order: ExchangeOrder) -> frozenset[str]:
+    """The tables of live whose rows the order writes one by one."""
+    return frozenset(a.name for a in order.actions if a.method == "delta")
 
 
 def sequences(order: ExchangeOrder) -> frozenset[str]:
@@ -42,7 +50,9 @@ def unknown_sequences(order: ExchangeOrder) -> frozenset[str]:
 
 
 def promote(live: Live, order: ExchangeOrder, watch: Watch) -> Promoted:
-    """Copy the order's tables into `rk_hold_<id>` on live and fingerprint them there. Starts over on a rerun.
+    """Copy the order's tables into `rk_hold_<id>` on live and fingerprint them there; of others the rows chosen.
+
+    Starts over on a rerun.
 
     Raises ProofFailed if what arrived is not what was proven, RestoreActive while this order is being exchanged,
     DiskFull, EngineUnavailable, Cancelled. Live's own tables are never touched.
@@ -55,7 +65,10 @@ def promote(live: Live, order: ExchangeOrder, watch: Watch) -> Promoted:
             raise RestoreActive(f"the exchange of {order.id} has begun; its holding copy is in use")
         drop_schema(session, hold)
         _create(live, session, order, hold)
-        _fill(live, order, hold, watch)
+        sets = _sets(session, order, hold)
+        _fill(live, order, hold, sets, watch)
+        for name, shape in sets.items():
+            carrying.prove(session, hold, shape, chosen(order, name), live.home.row_key)
         arrived = _proven_again(live, order, hold)
         for table in sorted(wanted(order)):
             rows(session, f"ANALYZE NO_WRITE_TO_BINLOG TABLE {quoted(hold)}.{quoted(table)}")
@@ -98,16 +111,48 @@ def _create(live: Live, session: "Connection[Any]", order: ExchangeOrder, hold: 
         source.close()
 
 
-def _fill(live: Live, order: ExchangeOrder, hold: str, watch: Watch) -> None:
-    names = wanted(order)
+def chosen(order: ExchangeOrder, name: str) -> ChosenTable:
+    """What was chosen of that table. Raises ProofFailed if nothing was."""
+    found = order.selection.table(name) if order.selection else None
+    if found is None:
+        raise ProofFailed(
+            f"no rows of {name} were chosen; live is untouched", hint="Look at the difference again and approve it."
+        )
+    return found
+
+
+def _sets(session: "Connection[Any]", order: ExchangeOrder, hold: str) -> dict[str, Shape]:
+    """Empty change sets for live's tables as they were shown; raises LiveChanged if one is another now."""
+    found = changeset.shapes(session, order.target, by_rows(order))
+    for name in sorted(by_rows(order)):
+        shown = order.live.table(name) if order.live else None
+        if name not in found or shown is None or found[name].table.schema_hash != shown.schema_hash:
+            raise LiveChanged(
+                f"the definition of {name} is not the one that was shown; live is untouched",
+                hint="Look at the difference again and approve it.",
+            )
+        changeset.make(session, hold, found[name])
+    return found
+
+
+def _fill(live: Live, order: ExchangeOrder, hold: str, sets: dict[str, Shape], watch: Watch) -> None:
+    names = wanted(order) | sets.keys()
     source = live.where_connect(order.staging)
     try:
         found = tables(source, order.staging.schema_name, names)
+        picked = {name for name in sets if carrying.is_chosen(source, name)}
     finally:
         source.close()
     if gone := names - {t.name for t in found}:
         raise ProofFailed(f"staging lacks {', '.join(sorted(gone))}; live is untouched", hint="Stage it again.")
-    copy_tables(live, order.staging, hold, found, watch)
+    loads = [table_load(t, hold) for t in found if t.name not in sets]
+    loads += [
+        Load(t.name, sets[t.name].set_in(hold), columns, origin)
+        for t in found
+        if t.name in picked
+        for columns, origin in carrying.origins(sets[t.name], t)
+    ]
+    carry(live, order.staging, loads, watch)
 
 
 def _proven_again(live: Live, order: ExchangeOrder, hold: str) -> Contents:

@@ -1,8 +1,10 @@
 """Exchange: the proven holding copy becomes live."""
 
+import contextlib
 import fnmatch
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pymysql
@@ -10,13 +12,23 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import one, rows
 from restorekit.engines.mariadb.contents import contents
+from restorekit.engines.mariadb.delta import carrying
+from restorekit.engines.mariadb.delta.changeset import Delta, Stray, shapes
+from restorekit.engines.mariadb.delta.ties import Loose, loose_in
 from restorekit.engines.mariadb.exchange import furnishing, keys, marker, postcheck, rename
 from restorekit.engines.mariadb.exchange.accounts import Census, Gate, grantee, survey
 from restorekit.engines.mariadb.exchange.marker import Default, Journal
 from restorekit.engines.mariadb.exchange.preflight import insist
-from restorekit.engines.mariadb.exchange.promote import COMING, sequences, unknown_sequences, wanted
+from restorekit.engines.mariadb.exchange.promote import (
+    COMING,
+    by_rows,
+    chosen,
+    sequences,
+    unknown_sequences,
+    wanted,
+)
 from restorekit.engines.mariadb.exchange.session import exclusive
-from restorekit.engines.mariadb.exchange.swap import Limits, drop_if_empty, perform, settle_one
+from restorekit.engines.mariadb.exchange.swap import Deed, Limits, perform, settle_one, tidy
 from restorekit.engines.mariadb.live import Live, translated
 from restorekit.engines.mariadb.objects import Definitions, harvest, under_name
 from restorekit.errors import EngineUnavailable, GateTimeout, LiveChanged, RestorekitError, Temporary
@@ -44,7 +56,12 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
         staged = _staged(live, order)
         journal = _intent(live, session, order, promoted, staged)
         limits = Limits(kill_wait_s=order.policy.kill_wait_s, lock_wait_s=order.policy.lock_wait_s)
-        return perform(live, session, journal, limits, lambda j: _judge(live, session, order, j, staged))
+        deed = Deed(
+            judge=lambda j: _judge(live, session, order, j, staged),
+            allowed=lambda loose: _loose_in_staging(live, order, loose),
+            limits=limits,
+        )
+        return perform(live, session, journal, deed)
 
     return fenced(live, order.id, work)
 
@@ -68,13 +85,19 @@ def outcome(live: Live, order_id: str) -> Exchanged | None:
         raise translated(error, order_id) from error
 
 
+def _loose_in_staging(live: Live, order: ExchangeOrder, loose: Loose) -> int:
+    """How many rows are without a parent in the backup itself: so many may be afterwards."""
+    with contextlib.closing(live.where_connect(order.staging)) as source:
+        return loose_in(source, order.staging.schema_name, loose)
+
+
 def _earlier(live: Live, session: "Connection[Any]", order_id: str) -> Exchanged | None:
     """The answer of an earlier run, settled now if it was left unfinished."""
     found = marker.read(session, order_id)
     if found is None or found.phase == "taken_back":
         return None
     if found.phase == "done":
-        drop_if_empty(session, found.journal.source)  # what it did last, and may have died before
+        tidy(session, found.journal)  # what it did last, and may have died before
         return found.journal.exchanged
     return settle_one(live, session, found).exchanged
 
@@ -114,17 +137,24 @@ def look_first(live: Live, session: "Connection[Any]", order: ExchangeOrder, hol
 
     Raises LiveChanged, or GateTimeout where the same look under the gate would take longer than the policy allows.
     """
+    if order.gate == "open":
+        return  # each row is compared when it is locked, and nobody is held back
     began = time.monotonic()
     now = _measure(live, session, order)
     took = time.monotonic() - began
     _agree(order, now)
-    predicted = took + 2 * len(affected(order)) * rename.cost_s(session, hold, _PROBES)
+    predicted = took + 2 * len(affected(order)) * rename.cost_s(session, hold, _PROBES) + _writing_s(order)
     if predicted > order.policy.gate_max_s:
         raise GateTimeout(
             f"writers would be held back for about {predicted:.1f} s, the policy allows {order.policy.gate_max_s:g} s; "
             "live is untouched",
             hint="Raise gate_max_s in the playbook, restore fewer tables, or try in a quiet hour.",
         )
+
+
+def _writing_s(order: ExchangeOrder) -> float:
+    """For how long writers wait while rows are written and their tables are summed up, as the planner said."""
+    return sum(a.blocked_s or 0.0 for a in order.actions if a.method == "delta")
 
 
 def _measure(live: Live, session: "Connection[Any]", order: ExchangeOrder, *, still: bool = False) -> Contents | None:
@@ -202,6 +232,7 @@ def _intent(
     nothing = Definitions(schema_name=order.target)
     there = _exists(session, order.target)
     hold = promoted.holding.schema_name
+    open_gate = order.gate == "open"
     marker.prepare(session)
     return Journal(
         order_id=order.id,
@@ -212,18 +243,51 @@ def _intent(
         objects=order.objects,
         dead_man_s=order.policy.dead_man_s,
         began_at=marker.now(session),
-        gate=survey(session, order.target) if there else Gate(kind="none", schema_name=order.target),
+        gate=survey(session, order.target) if there and not open_gate else Gate(kind="none", schema_name=order.target),
+        deltas=_deltas(live, session, order),
+        open_gate=open_gate,
         before=harvest(session, order.target),
         drop=nothing,
         make=nothing,
-        defaults=_defaults(session, hold, order.target),
+        defaults=_defaults(session, hold, order),
         create_target=not there,
         charset=order.proven.settings.get("schema_charset", ""),
         collation=order.proven.settings.get("schema_collation", ""),
-        brought=promoted.contents,
-        broken=_broken(live, session, order),
+        brought=without(promoted.contents, by_rows(order)),
+        broken=() if open_gate else _broken(live, session, order),
         lent=() if there else _owners_without_rights(session, order.target, staged),
     )
+
+
+def without(found: Contents, names: AbstractSet[str]) -> Contents:
+    """The contents without these tables: a change set bears the name of a table and is none."""
+    return found.model_copy(update={"tables": tuple(t for t in found.tables if t.name not in names)})
+
+
+def _deltas(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> tuple[Delta, ...]:
+    """The tables whose rows are written, and how each is proven.
+
+    Of a volatile table it never matters what live holds: its chosen rows are written over whatever they are now.
+    """
+    found = shapes(session, order.target, by_rows(order))
+    accepts = order.accept_changes or order.policy.on_live_change == "keep_and_report"
+    deltas = []
+    with contextlib.closing(live.where_connect(order.staging)) as source:
+        for name, shape in sorted(found.items()):
+            volatile = _volatile(order, name)
+            whole = chosen(order, name).whole and order.gate == "closed"
+            proven = order.proven.table(name)
+            accepted: Stray = "overwrite" if whole or volatile else "leave"
+            deltas.append(
+                Delta(
+                    table=name,
+                    definition=shape.table.schema_hash,
+                    carried=carrying.carried(source, name),
+                    stray=accepted if accepts or volatile else "refuse",
+                    goal=proven.fingerprint if proven and whole and not volatile else None,
+                )
+            )
+    return tuple(deltas)
 
 
 def _owners_without_rights(session: "Connection[Any]", schema: str, staged: Definitions) -> tuple[str, ...]:
@@ -245,7 +309,7 @@ def _broken(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> tup
     return tuple(sorted({*staged, *postcheck.broken_views(session, order.target)}))
 
 
-def _defaults(session: "Connection[Any]", hold: str, target: str) -> tuple[Default, ...]:
+def _defaults(session: "Connection[Any]", hold: str, order: ExchangeOrder) -> tuple[Default, ...]:
     """Defaults of the held tables that draw from held sequences, said for the target."""
     found = rows(
         session,
@@ -253,9 +317,11 @@ def _defaults(session: "Connection[Any]", hold: str, target: str) -> tuple[Defau
         "WHERE table_schema=%s AND column_default LIKE 'nextval(%%'",
         [hold],
     )
+    there = f"`{order.target.replace('`', '``')}`."
     return tuple(
-        Default(table=table, column=column, expression=text.replace(f"`{hold}`.", f"`{target.replace('`', '``')}`."))
+        Default(table=table, column=column, expression=text.replace(f"`{hold}`.", there))
         for table, column, text in found
+        if table in wanted(order)
     )
 
 
@@ -286,7 +352,8 @@ def _judge(
     before = unchanged(session, journal)
     removed = frozenset(a.name for a in order.actions if a.method == "remove")
     goal = furnishing.arriving(before, staged, whole=order.objects, brought=coming - there, removed=removed)
-    drop, make = furnishing.change(before, goal, leaving | coming)
+    # Triggers would fire on rows that are written, too: they go before and come back after.
+    drop, make = furnishing.change(before, goal, leaving | coming | by_rows(order))
     return journal.model_copy(
         update={
             "slipped": slipped,

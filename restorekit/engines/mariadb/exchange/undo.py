@@ -6,12 +6,13 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import rows
 from restorekit.engines.mariadb.contents import contents
-from restorekit.engines.mariadb.exchange import furnishing, keys, marker, rename
+from restorekit.engines.mariadb.delta.ties import Loose
+from restorekit.engines.mariadb.exchange import furnishing, keys, marker, rename, rowwise
 from restorekit.engines.mariadb.exchange.accounts import Gate, survey
 from restorekit.engines.mariadb.exchange.marker import Journal
 from restorekit.engines.mariadb.exchange.promote import same
-from restorekit.engines.mariadb.exchange.run import fenced, unchanged
-from restorekit.engines.mariadb.exchange.swap import Limits, perform
+from restorekit.engines.mariadb.exchange.run import fenced, unchanged, without
+from restorekit.engines.mariadb.exchange.swap import Deed, Limits, perform
 from restorekit.engines.mariadb.live import Live
 from restorekit.engines.mariadb.objects import Definitions, harvest
 from restorekit.errors import UndoImpossible
@@ -35,9 +36,18 @@ def undo(live: Live, exchanged: Exchanged, order_id: str, dead_man_s: float, wat
         _copy_is_whole(live, session, exchanged, earlier)
         watch.check()
         journal = _intent(session, exchanged, earlier, order_id, dead_man_s)
-        return perform(live, session, journal, Limits(), lambda j: _judge(session, j, earlier))
+        deed = Deed(
+            judge=lambda j: _judge(session, j, earlier), allowed=lambda loose: _loose(earlier, loose), limits=Limits()
+        )
+        return perform(live, session, journal, deed)
 
     return fenced(live, order_id, work)
+
+
+def _loose(earlier: Journal, loose: Loose) -> int:
+    """How many rows were without a parent there before the exchange: so many may be again."""
+    before = earlier.written.loose if earlier.written else ()
+    return sum(b.count for b in before if (b.child, b.name, b.side) == (loose.child, loose.name, loose.side))
 
 
 def _earlier(session: "Connection[Any]", exchanged: Exchanged) -> Journal:
@@ -53,12 +63,12 @@ def _earlier(session: "Connection[Any]", exchanged: Exchanged) -> Journal:
 def _copy_is_whole(live: Live, session: "Connection[Any]", exchanged: Exchanged, earlier: Journal) -> None:
     """The kept tables must be the ones that were put there, row for row; nobody is held back meanwhile."""
     keep = exchanged.undo.schema_name
-    gone = sorted(set(earlier.leaving) - rename.tables_of(session, keep))
+    gone = sorted({*earlier.leaving, *rowwise.names(earlier)} - rename.tables_of(session, keep))
     if gone:
         raise UndoImpossible(
             f"{keep} lacks {', '.join(gone)}: the copy was retired or undone already; live is untouched"
         )
-    if not earlier.leaving:
+    if not earlier.leaving and not earlier.deltas:
         return
     here = contents(live, Where(schema_name=keep))
     changed = [t.name for t in exchanged.undo_contents.tables if not same(t, here.table(t.name))]
@@ -91,7 +101,11 @@ def _intent(
         objects=earlier.objects,
         dead_man_s=dead_man_s,
         began_at=marker.now(session),
-        gate=survey(session, target) if found else Gate(kind="none", schema_name=target),
+        gate=survey(session, target) if found and not earlier.open_gate else Gate(kind="none", schema_name=target),
+        deltas=tuple(
+            d.model_copy(update={"stray": "overwrite", "carried": False, "goal": None}) for d in earlier.deltas
+        ),
+        open_gate=earlier.open_gate,
         before=harvest(session, target),
         drop=nothing,
         make=nothing,
@@ -99,7 +113,7 @@ def _intent(
         drop_target=earlier.create_target,
         charset=charset,
         collation=collation,
-        brought=exchanged.undo_contents,
+        brought=without(exchanged.undo_contents, rowwise.names(earlier)),
         measured=earlier.brought,
         broken=earlier.broken,
         earlier_lost=earlier.lost,
@@ -115,7 +129,7 @@ def _judge(session: "Connection[Any]", journal: Journal, earlier: Journal) -> Jo
     keys.must_be_closed(session, (journal.target, leaving), (journal.source, coming))
     before = unchanged(session, journal)
     goal = furnishing.returning(before, earlier.before, whole=earlier.objects, moved=leaving | coming)
-    drop, make = furnishing.change(before, goal, leaving | coming)
+    drop, make = furnishing.change(before, goal, leaving | coming | rowwise.names(journal))
     return journal.model_copy(
         update={
             "leaving": tuple(sorted(leaving)),
