@@ -23,6 +23,7 @@ from restorekit.engines.mariadb import (
     witness,
 )
 from restorekit.engines.mariadb import sandbox as sandboxes
+from restorekit.engines.mariadb.delta import choosing
 from restorekit.engines.mariadb.live import Live
 from restorekit.model.artifact import Loaded
 from restorekit.model.changes import LogReading
@@ -125,9 +126,12 @@ class MariaDB:
         """Table by table."""
         return compare.compare(self._live, staging, live, tables, most_rows, watch)
 
-    def choose(self, staging: Where, live: Where, pick: Pick, conditions: Conditions | None, watch: ports.Watch) -> Choice:
+    @connect.told_plainly()
+    def choose(
+        self, staging: Where, live: Where, pick: Pick, conditions: Conditions | None, watch: ports.Watch
+    ) -> Choice:
         """Which rows of a difference."""
-        raise NotImplementedError
+        return choosing.choose(self._live, (staging, live), pick, conditions, watch)
 
     @connect.told_plainly()
     def rows(self, staging: Where, live: Where, table: str, most: int, watch: ports.Watch) -> list[ShownRow]:

@@ -123,8 +123,8 @@ class Cut:
         return f"HEX(CONCAT_WS(',',{','.join(printable(c) for c in self.key)}))"
 
     def literals(self, identity: str) -> str:
-        """The key's values as SQL, in the order of `key`."""
-        return identity if self.kind == "range" else bytes.fromhex(identity).decode()
+        """The key's values as SQL, in the order of `key`; of a row of a bag its hash."""
+        return bytes.fromhex(identity).decode() if self.kind == "hash" else identity
 
     def _chunk(self, *, carried: bool) -> str:
         if self.kind == "range":

@@ -5,7 +5,6 @@ into the sandbox.
 """
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -146,7 +145,9 @@ def _both(comparison: _Comparison, here: Table, there: Table) -> TableDifference
         chunks_changed=seen.dirty,
         rows=tuple(
             RowDifference(
-                kind=kind, key=keyed(comparison.row_key, here.name, identity), columns=columns.get(identity, ())
+                kind=kind,
+                key=finding.named(comparison.row_key, here.name, seen.way.literals(identity)),
+                columns=columns.get(identity, ()),
             )
             for kind, identity in found.kept
         ),
@@ -288,8 +289,3 @@ def changed_columns(
         pairs = zip(names, cells, other.get(str(identity), cells), strict=True)
         changed[str(identity)] = tuple(name for name, a, b in pairs if a != b)
     return changed
-
-
-def keyed(row_key: bytes, table: str, identity: str) -> str:
-    """A name for the row that says nothing about it to those without the key."""
-    return hashlib.blake2b(f"{table}\0{identity}".encode(), key=row_key[:64], digest_size=16).hexdigest()

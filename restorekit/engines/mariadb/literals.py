@@ -19,12 +19,18 @@ def literal(column: Column) -> str:
 
 
 def printable(column: Column) -> str:
-    """The same for a column that is not NULL, with bytes in hex: the literal is text, whatever the column holds."""
+    """The same for a column that is not NULL, with bytes in hex: the literal is text, whatever the column holds.
+
+    Numbers stand without quotes, for a comparison with a DECIMAL in quotes finds no index.
+    """
+    if column.data_type in _NUMBERS:
+        return quoted(column.name)
     if column.charset is None and column.data_type not in _PLAIN | {"bit", "float", "double"}:
         return f"CONCAT('x\\'',HEX({quoted(column.name)}),'\\'')"
     return literal(column)
 
 
+_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"})
 _PLAIN = frozenset(
     {
         *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year", "date", "time", "datetime"),

@@ -50,6 +50,12 @@ def count(live: Live, where: Where, table: str, condition: str) -> int:
     return int(_asked(live, where, f"SELECT COUNT(*) FROM {quoted(table)}{_chosen(condition)}", _PEEK_S, 1)[1][0][0])
 
 
+def which(live: Live, where: Where, table: str, column: str, condition: str, most: int) -> list[Any]:
+    """Values of `column` in up to `most` rows that fulfil `condition`; raises ProofFailed."""
+    sql = f"SELECT {quoted(column)} FROM {quoted(table)}{_chosen(condition)}"
+    return [value for (value,) in _asked(live, where, sql, _PEEK_S, most)[1]]
+
+
 def _chosen(condition: str) -> str:
     """The line break ends a comment at the end of the condition."""
     return f" WHERE (\n{condition}\n)" if condition else ""

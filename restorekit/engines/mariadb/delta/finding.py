@@ -1,5 +1,6 @@
 """The rows that differ, remembered on the sandbox's server until somebody chooses among them."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +30,11 @@ class Row(NamedTuple):
         return "I" if self.live is None else "D" if self.proven is None else "U"
 
 
+def named(row_key: bytes, table: str, literals: str) -> str:
+    """A name for the row of that key (as SQL literals) that says nothing about it to those without `row_key`."""
+    return hashlib.blake2b(f"{table}\0{literals}".encode(), key=row_key[:64], digest_size=16).hexdigest()
+
+
 def forget(session: "Connection[Any]") -> None:
     """Begin anew: no findings, no choice."""
     rows(session, _WRITING)
@@ -38,7 +44,7 @@ def forget(session: "Connection[Any]") -> None:
     rows(
         session,
         f"CREATE TABLE {NOTED}.tables (name VARCHAR(64) PRIMARY KEY, carried BOOL NOT NULL, no_delta TEXT NOT NULL, "
-        "recorded BOOL NOT NULL) ENGINE=InnoDB",
+        "recorded BOOL NOT NULL) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     )
     rows(session, f"CREATE TABLE {NOTED}.choice (name VARCHAR(64) PRIMARY KEY, asked LONGTEXT NOT NULL) ENGINE=InnoDB")
 

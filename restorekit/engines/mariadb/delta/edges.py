@@ -1,0 +1,172 @@
+"""How findings are tied to each other: asked of the images in the sandbox, answered in numbers of findings."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pymysql.connections import Connection
+
+from restorekit.engines.mariadb.chunks import common
+from restorekit.engines.mariadb.connect import quoted, rows
+from restorekit.engines.mariadb.delta import images
+from restorekit.engines.mariadb.delta.ground import Foreign, Ground, Index
+from restorekit.engines.mariadb.delta.names import found, number, own
+from restorekit.engines.mariadb.delta.resolving import Child, Name, Parent, Relations
+from restorekit.engines.mariadb.tables import Table
+
+
+class Known:
+    """The tables of the backup by name, and those whose findings have images."""
+
+    def __init__(self, session: "Connection[Any]", ground: Ground, staged: Mapping[str, Table]) -> None:
+        self.session = session
+        self.ground = ground
+        self.staged = staged
+        self.imaged: set[str] = set()
+        self.sides: dict[str, tuple[Table, Table]] = {}
+
+    def foreign(self) -> Iterator[Foreign]:
+        """Foreign keys between tables of the backup, of columns that it has."""
+        for key in self.ground.foreign:
+            child, parent = self.staged.get(key.child), self.staged.get(key.parent)
+            if child is None or parent is None:
+                continue
+            if _has(child, key.columns) and _has(parent, key.needed):
+                yield key
+
+    def no(self, table: str) -> str:
+        """The column with the number of the finding, in findings and images."""
+        return number(self.staged[table].columns)
+
+
+def _has(table: Table, names: Sequence[str]) -> bool:
+    return {c.name for c in table.columns} >= set(names)
+
+
+def ops(session: "Connection[Any]", table: Table) -> dict[Name, str]:
+    """All findings of one table."""
+    sql = f"SELECT {number(table.columns)},{own(table.columns).op} FROM {found(table.name)}"
+    return {Name(table.name, int(no)): str(op) for no, op in rows(session, sql)}
+
+
+def relations(known: Known) -> Relations:
+    """All ties between findings that have images."""
+    made = Relations()
+    for name in sorted(known.imaged):
+        made.ops |= ops(known.session, known.staged[name])
+        made.holders |= _holders(known, name)
+        made.reused |= _reused(known, name)
+    parents, children = defaultdict(list), defaultdict(list)
+    for key in known.foreign():
+        for one, parent in _parents(known, key):
+            parents[one].append(parent)
+        for gone, child in _children(known, key):
+            children[gone].append(child)
+    made.parents, made.children = dict(parents), dict(children)
+    return made
+
+
+def _on(left: str, ours: Sequence[str], right: str, theirs: Sequence[str]) -> str:
+    pairs = zip(ours, theirs, strict=True)
+    return " AND ".join(f"{left}.{quoted(a)}={right}.{quoted(b)}" for a, b in pairs)
+
+
+def _name(table: str, no: Any) -> Name | None:
+    return None if no is None else Name(table, int(no))
+
+
+def _parents(known: Known, key: Foreign) -> Iterator[tuple[Name, Parent]]:
+    """Rows of the backup that need a row which is not the same on both sides: a finding, or nowhere."""
+    if key.child not in known.imaged:
+        return
+    parent = known.staged[key.parent]
+    there = " AND ".join(f"c.{quoted(c)} IS NOT NULL" for c in key.columns)
+    # Both are not NULL where they are equal: without a row there, what it should have is NULL.
+    nowhere = f"s.{quoted(key.needed[0])} IS NULL"
+    give, hold, differs, same = "NULL", "NULL", "", nowhere
+    staged = f"LEFT JOIN {parent.full} AS s ON {_on('c', key.columns, 's', key.needed)}"
+    if key.parent in known.imaged:
+        no = known.no(key.parent)
+        differs = (
+            f" LEFT JOIN {found(key.parent)} AS f ON {_on('s', parent.key, 'f', parent.key)}"
+            f" LEFT JOIN {images.live(key.parent)} AS l ON {_on('c', key.columns, 'l', key.needed)}"
+        )
+        give, hold, same = f"f.{no}", f"l.{no}", f"({nowhere} OR f.{no} IS NOT NULL)"
+    sql = (
+        f"SELECT c.{known.no(key.child)},{give},{hold} FROM {images.back(key.child)} AS c {staged}{differs} "
+        f"WHERE {there} AND {same}"
+    )
+    for no, giver, holder in rows(known.session, sql):
+        row = Name(key.child, int(no))
+        yield row, Parent(key.parent, _name(key.parent, giver), _name(key.parent, holder))
+
+
+def _children(known: Known, key: Foreign) -> Iterator[tuple[Name, Child]]:
+    """Rows of live that point at a row of live which the backup lacks, or has with another value there."""
+    if key.parent not in known.imaged:
+        return
+    no = known.no(key.parent)
+    gone = f"(b.{no} IS NULL OR NOT ({_on('b', key.needed, 'p', key.needed)}))"
+    parent = f"{images.live(key.parent)} AS p LEFT JOIN {images.back(key.parent)} AS b ON b.{no}=p.{no}"
+    points = _on("c", key.columns, "p", key.needed)
+    if key.child in known.imaged:
+        yield from _differing_children(known, key, f"{parent} JOIN {images.live(key.child)} AS c ON {points}", gone)
+    child = known.staged[key.child]
+    both = f"{parent} JOIN {child.full} AS c ON {points}"
+    if key.child in known.imaged:
+        both += f" LEFT JOIN {found(key.child)} AS f ON {_on('c', child.key, 'f', child.key)}"
+        gone += f" AND f.{known.no(key.child)} IS NULL"
+    for (one,) in rows(known.session, f"SELECT DISTINCT p.{no} FROM {both} WHERE {gone}"):
+        yield Name(key.parent, int(one)), Child(key.child, None, still=True)
+
+
+def _differing_children(known: Known, key: Foreign, both: str, gone: str) -> Iterator[tuple[Name, Child]]:
+    """`both`: FROM clause of parents `p` and their children `c` in live."""
+    no = known.no(key.child)
+    also = _on("d", key.columns, "p", key.needed)
+    sql = (
+        f"SELECT p.{known.no(key.parent)},c.{no},IFNULL({also},0) FROM {both} "
+        f"LEFT JOIN {images.back(key.child)} AS d ON d.{no}=c.{no} WHERE {gone}"
+    )
+    for parent, one, still in rows(known.session, sql):
+        if one is not None:
+            yield Name(key.parent, int(parent)), Child(key.child, Name(key.child, int(one)), bool(still))
+
+
+def _uniques(known: Known, table: str) -> tuple[Index, ...]:
+    there = known.staged[table]
+    return tuple(i for i in known.ground.uniques_of(table, there.key) if not i.partial and _has(there, i.columns))
+
+
+def _holders(known: Known, table: str) -> dict[Name, list[tuple[Name, str]]]:
+    """Other rows of live with a unique value of a row of the backup. NULL is equal to nothing."""
+    no = known.no(table)
+    holders: dict[Name, list[tuple[Name, str]]] = defaultdict(list)
+    for index in _uniques(known, table):
+        sql = (
+            f"SELECT b.{no},l.{no} FROM {images.back(table)} AS b JOIN {images.live(table)} AS l "
+            f"ON {_on('b', index.columns, 'l', index.columns)} AND b.{no}<>l.{no}"
+        )
+        for row, other in rows(known.session, sql):
+            holders[Name(table, int(row))].append((Name(table, int(other)), index.name))
+    return dict(holders)
+
+
+def _reused(known: Known, table: str) -> set[Name]:
+    """Rows on both sides that are evidently two: nothing of them is the same, or what no row ever changes is not."""
+    no, hashes = known.no(table), images.cells(known.staged[table])
+    here, there = known.sides[table]
+    columns = images.others(there, common(here, there))
+    at = {c.name: f"SUBSTRING({{}}.{hashes},{1 + n * images.CELL},{images.CELL})" for n, c in enumerate(columns)}
+    other = {name: f"{text.format('b')}<>{text.format('l')}" for name, text in at.items()}
+    signs = [other[name] for name in known.ground.born_of(table) if name in other]
+    signs += [f"NOT ({_on('b', i.columns, 'l', i.columns)})" for i in _uniques(known, table) if not i.nullable]
+    if len(other) > 1:
+        signs.append(f"({' AND '.join(other.values())})")
+    if not signs:
+        return set()
+    sql = (
+        f"SELECT b.{no} FROM {images.back(table)} AS b JOIN {images.live(table)} AS l ON b.{no}=l.{no} "
+        f"WHERE {' OR '.join(signs)}"
+    )
+    return {Name(table, int(one)) for (one,) in rows(known.session, sql)}
