@@ -2,9 +2,10 @@
 
 import re
 import sqlite3
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from restorekit.engines.sqlite import connect, schema
+from restorekit.engines.sqlite import connect, rows, schema
 from restorekit.engines.sqlite.connect import quoted
 from restorekit.errors import ProofFailed, UnknownName, UsageError
 
@@ -55,6 +56,22 @@ def _selected(
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise UsageError(f"the condition cannot be used: {_why(error, _PEEK_S)}") from None
     return [d[0] for d in cursor.description], found
+
+
+def fulfilling(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], condition: str
+) -> Iterator[tuple[Any, ...]]:
+    """Those `columns`, as stored, of every row that fulfils `condition`; raises as `peek`."""
+    schema.tables(connection)  # as in `ask`
+    connect.only_reads(connection, _PEEK_S)
+    names = ", ".join(quoted(c) for c in columns)
+    try:
+        with rows.as_stored(connection):
+            yield from connection.execute(f"SELECT {names} FROM {quoted(table)} WHERE ({condition}\n)")
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise UsageError(
+            f"the condition on {table} cannot be used: {_why(error, _PEEK_S)}", hint="Live is untouched."
+        ) from None
 
 
 def samples(connection: sqlite3.Connection, most: int) -> list[str]:

@@ -1,9 +1,8 @@
 """Two states of a table, row by row: both are read in key order and walked side by side, in constant memory."""
 
-import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, Literal
@@ -13,39 +12,20 @@ from restorekit.engines.sqlite.connect import pragma, primary, quoted
 from restorekit.engines.sqlite.schema import Table
 from restorekit.errors import PreflightRefused
 from restorekit.model.difference import RowDifference, TableDifference
-from restorekit.ports import Watch
 
 Kind = Literal["missing", "changed", "extra"]
 Keyed = tuple[tuple[Any, ...], tuple[Any, ...]]
 _CODECS = {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
 
 
-def compare(
-    staging: sqlite3.Connection,
-    live: sqlite3.Connection,
-    tables: Sequence[str],
-    limits: tuple[int, bytes],
-    watch: Watch,
-) -> list[TableDifference]:
-    """Differences of `tables`, each side in one read. `limits`: rows kept per table, and the key of their hashes.
-
-    Raises PreflightRefused where the two files do not share a text encoding (their order of rows differs).
-    """
-    with both(staging, live) as (sides, codec):
-        found = []
-        for done, name in enumerate(tables):
-            watch.check()
-            watch.progress("compare", done, len(tables), "tables")
-            pair = sides[0].get(name), sides[1].get(name)
-            found.append(Walk(staging, live, limits, codec).table(name, pair))
-        return found
-
-
 @contextmanager
 def both(
     staging: sqlite3.Connection, live: sqlite3.Connection
 ) -> Iterator[tuple[tuple[dict[str, Table], dict[str, Table]], str | None]]:
-    """Tables of both sides, each in one read, and the codec that gives the order of their texts."""
+    """Tables of both sides, each in one read, and the codec that gives the order of their texts.
+
+    Raises PreflightRefused where the two files do not share a text encoding (their order of rows differs).
+    """
     encodings = {str(pragma(c, "encoding")) for c in (staging, live)}
     if len(encodings) > 1:
         raise PreflightRefused(
@@ -125,7 +105,7 @@ class Walk:
             self._pair(ours, None)
             self._pair(None, theirs)
         elif either is not None:
-            key = [k for k in either.key if k in columns] if _same_key(ours, theirs) else []
+            key = [k for k in either.identity if k in columns] if _same_key(ours, theirs) else []
             self.names = key or columns, [c for c in columns if c not in key] if key else []
             if key and all(t.rowid_alias for t in (ours, theirs) if t is not None):
                 self._order = _plain
@@ -192,8 +172,7 @@ class Walk:
         """One difference; of a changed row `row` is the backup's side. Only a keyed hash of its key is kept."""
         self._totals[kind] += 1
         if len(self._kept) < self._most:
-            hashed = hashlib.blake2b(rows.encoded(row[0]), key=self._row_key[:64], digest_size=16).hexdigest()
-            self._kept.append(RowDifference(kind=kind, key=hashed, columns=columns))
+            self._kept.append(RowDifference(kind=kind, key=rows.named(row[0], self._row_key), columns=columns))
 
 
 def _shared(ours: Table | None, theirs: Table | None) -> list[str]:
@@ -208,7 +187,7 @@ def _shared(ours: Table | None, theirs: Table | None) -> list[str]:
 
 
 def _same_key(ours: Table | None, theirs: Table | None) -> bool:
-    return ours is None or theirs is None or ours.key == theirs.key
+    return ours is None or theirs is None or ours.identity == theirs.identity
 
 
 def _plain(key: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -87,6 +87,18 @@ def reader(path: Path, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def attach_live(connection: sqlite3.Connection, path: Path, name: str) -> None:
+    """Let an open connection read live, too, as the schema `name`; as `reader` does, but for the caller's promise."""
+    try:
+        connection.execute(f"ATTACH {literal(uri(path, 'mode=ro'))} AS {name}")
+        connection.execute(f"SELECT 1 FROM {name}.sqlite_schema LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        if primary(error) not in _NEEDS_RECOVERY:
+            raise
+        connection.execute(f"DETACH {name}")
+        connection.execute(f"ATTACH {literal(uri(path, 'mode=rw'))} AS {name}")
+
+
 @contextlib.contextmanager
 def writer(path: Path, busy_s: float = BUSY_S, *, create: bool = False) -> Iterator[sqlite3.Connection]:
     """Write: an exchange into live, or one of our own copies. Foreign keys never act on our behalf."""

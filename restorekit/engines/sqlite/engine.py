@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from restorekit.engines.sqlite import (
     asking,
     capture,
-    comparing,
     connect,
     contents,
     exchange,
@@ -24,6 +23,7 @@ from restorekit.engines.sqlite import (
     soundness,
     witness,
 )
+from restorekit.engines.sqlite.delta import choosing, finding
 from restorekit.engines.sqlite.load import load
 from restorekit.engines.sqlite.places import HOLD, UNDO, Places
 from restorekit.errors import PreflightRefused, RestorekitError, SourceDamaged, UsageError
@@ -64,7 +64,7 @@ class SQLite:
         self.name = name
         self._settings = settings
         self._home = home
-        self._places = Places((home.base / settings.directory).resolve())
+        self._places = Places((home.base / settings.directory).resolve(), home.row_key)
 
     def check(self) -> list[Finding]:
         """Folder, rights, names that fit several files."""
@@ -128,11 +128,13 @@ class SQLite:
         """Row by row in key order."""
         limits = (most_rows, self._home.row_key)
         with self._read(staging) as ours, self._read(live) as theirs:
-            return comparing.compare(ours, theirs, tables, limits, watch)
+            return finding.compare((ours, theirs), tables, limits, _folder(staging), watch)
 
     def choose(self, staging: Where, live: Where, pick: Pick, conditions: Conditions | None, watch: Watch) -> Choice:
         """Which rows of a difference."""
-        raise NotImplementedError
+        paths = self._file(staging), self._file(live)
+        with connect.explained("what was compared", _live_damaged):
+            return choosing.choose(paths, pick, conditions, self._home.row_key, watch)
 
     def rows(self, staging: Where, live: Where, table: str, most: int, watch: Watch) -> list[ShownRow]:
         """The first rows that differ, with their values."""
@@ -219,6 +221,12 @@ class SQLite:
         opened = connect.frozen(path) if ours else connect.reader(path)
         with connect.explained(what, SourceDamaged if ours else _live_damaged), opened as connection:
             yield connection
+
+
+def _folder(staging: Where) -> Path:
+    if staging.sandbox is None:
+        raise UsageError("rows are compared with a staged database only; nothing was touched")
+    return Path(staging.sandbox)
 
 
 def _live_damaged(text: str) -> RestorekitError:

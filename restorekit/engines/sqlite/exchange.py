@@ -3,25 +3,34 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from restorekit import crashpoint
 from restorekit.engines.sqlite import connect, holding, journal, schema
 from restorekit.engines.sqlite.contents import describe
+from restorekit.engines.sqlite.delta.setting import Change, Mode
 from restorekit.engines.sqlite.finish import discard, finish, found_in_live, look, slipped
 from restorekit.engines.sqlite.gate import Job, by_pages
 from restorekit.engines.sqlite.journal import Record, Way
 from restorekit.engines.sqlite.places import Places, flush, remove_database
 from restorekit.engines.sqlite.preflight import refuse_what_preflight_refuses
-from restorekit.engines.sqlite.tables import by_tables
+from restorekit.engines.sqlite.tables import Work, by_rows, by_tables
 from restorekit.errors import LiveChanged, PreflightRefused, ProofFailed, RestoreActive, UndoImpossible, UnknownName
+from restorekit.model.contents import Fingerprint
 from restorekit.model.difference import Method, TableAction
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted, Settled
 from restorekit.ports import Watch
 
-_BACK: dict[Method, Method] = {"exchange": "exchange", "create": "remove", "remove": "create", "same": "same"}
+_BACK: dict[Method, Method] = {
+    "exchange": "exchange",
+    "create": "remove",
+    "remove": "create",
+    "same": "same",
+    "delta": "delta",
+}
 _UNDO_LOCK_WAIT_S = 10.0
 _BACK_LIMITS = (60.0, 600.0)
 
@@ -31,11 +40,14 @@ def promote(places: Places, order: ExchangeOrder, watch: Watch) -> Promoted:
     began = time.monotonic()
     places.own_folder()
     layout = None
+    staged = places.path(order.staging)
     with connect.explained(f"database {order.target}"):
+        holding.carry_rows(places, order, watch)
+        if rows_only(places, order):
+            return holding.promoted(order.id, holding.rows_held(places, order.id), began)
         if order.live is not None:
-            with connect.reader(places.live(order.target)) as live:
-                layout = {name: str(connect.pragma(live, name)) for name in ("page_size", "auto_vacuum")}
-        held = holding.hold(places.path(order.staging), places.hold(order.id), layout, watch)
+            layout = _layout(places, order.target)
+        held = holding.hold(staged, places.hold(order.id), layout, watch)
     holding.check_equal(order.proven, held, order.actions)
     return holding.promoted(order.id, held, began)
 
@@ -47,7 +59,8 @@ def exchange(places: Places, order: ExchangeOrder, promoted: Promoted, watch: Wa
         if already is not None:
             return already
         refuse_what_preflight_refuses(places, order)
-        if not places.hold(order.id).exists() or promoted.order_id != order.id:
+        way = _way(places, order)
+        if promoted.order_id != order.id or not holding.complete(places, order, whole=way != "rows"):
             raise PreflightRefused(
                 f"the copy beside live of {order.id} is gone; live is untouched", hint="Promote again."
             )
@@ -55,7 +68,7 @@ def exchange(places: Places, order: ExchangeOrder, promoted: Promoted, watch: Wa
         record = Record(
             order_id=order.id,
             target=order.target,
-            way=_way(places, order),
+            way=way,
             phase="intent",
             actions=order.actions,
             objects=order.objects,
@@ -65,8 +78,14 @@ def exchange(places: Places, order: ExchangeOrder, promoted: Promoted, watch: Wa
             began_at=datetime.now(UTC),
         )
         refuse = order.policy.on_live_change == "refuse" and not order.accept_changes
-        limits = (order.policy.lock_wait_s, order.policy.gate_max_s)
-        return _concluded(places, _run(places, record, limits, _inspector(record) if refuse else None))
+        proven = {t.name: t.fingerprint for t in order.proven.tables if order.gate == "closed"}
+        how = How(
+            (order.policy.lock_wait_s, order.policy.gate_max_s),
+            "refuse" if refuse else "leave",
+            _inspector(record) if refuse else None,
+            proven,
+        )
+        return _concluded(places, _run(places, record, how))
 
 
 def undo(places: Places, exchanged: Exchanged, order_id: str, most_s: float, watch: Watch) -> Exchanged:
@@ -76,14 +95,13 @@ def undo(places: Places, exchanged: Exchanged, order_id: str, most_s: float, wat
         if already is not None:
             return already
         before = journal.read(places, exchanged.order_id)
-        source = places.undo(exchanged.order_id)
-        if before is None or before.phase != "done" or not source.exists():
+        if before is None or before.phase != "done" or not journal.kept_whole(places, before):
             raise UndoImpossible(
                 f"the earlier state of {exchanged.target} is no longer kept; live is untouched",
                 hint="Restore a recovery point from before the swap instead.",
             )
         record = _backwards(places, before, order_id, watch)
-        return _concluded(places, _run(places, record, (min(_UNDO_LOCK_WAIT_S, most_s), most_s), None))
+        return _concluded(places, _run(places, record, How((min(_UNDO_LOCK_WAIT_S, most_s), most_s), "undo")))
 
 
 def settle(places: Places) -> list[Settled]:
@@ -108,7 +126,8 @@ def drop_holding(places: Places, order_id: str) -> None:
     """Remove the holding copy, unless an exchange is under way that still needs it."""
     record = journal.read(places, order_id)
     if record is None or record.phase in ("intent", "done"):
-        for path in (places.hold(order_id), places.hold(order_id).with_suffix(".half")):
+        hold = places.hold(order_id)
+        for path in (hold, hold.with_suffix(".half"), places.rows_held(order_id)):
             remove_database(path)
 
 
@@ -119,25 +138,56 @@ def retire(places: Places, exchanged: Exchanged) -> None:
     with journal.working_on(places, exchanged.order_id):
         _resume(places, exchanged.order_id)
         # Cannot be taken back: the earlier state is gone. Retention has ended and the caller has it in the audit log.
-        remove_database(places.undo(exchanged.order_id))
+        for path in places.kept(exchanged.order_id):
+            remove_database(path)
         crashpoint.here("sqlite.retire.deleted")
-        remove_database(places.hold(exchanged.order_id))
+        for path in (places.hold(exchanged.order_id), places.rows_held(exchanged.order_id)):
+            remove_database(path)
         journal.forget(places, exchanged.order_id)
         places.lock(exchanged.order_id).unlink(missing_ok=True)
 
 
+def rows_only(places: Places, order: ExchangeOrder) -> bool:
+    """True if the order writes rows and nothing else: no table as a whole, no view, trigger or version of its own."""
+    if order.live is None or any(a.method not in ("same", "delta") for a in order.actions):
+        return False
+    if not any(a.method == "delta" for a in order.actions):
+        return False
+    if not order.objects:
+        return True
+    with connect.reader(places.live(order.target)) as live, connect.frozen(places.path(order.staging)) as staged:
+        versions = ("user_version", "application_id")
+        said = [(set(schema.things(c)), [connect.pragma(c, name) for name in versions]) for c in (live, staged)]
+    return said[0] == said[1]
+
+
 def _way(places: Places, order: ExchangeOrder) -> Way:
-    """Pages where nothing of live stays; tables where some of it is left alone; create where there is no live."""
+    """Pages where nothing of live stays; tables or rows where some of it is left alone; create where there is none."""
     if order.live is None:
         return "create"
-    touched = {a.name for a in order.actions if a.method != "same"}
+    if rows_only(places, order):
+        return "rows"
+    touched = {a.name for a in order.actions if a.method not in ("same", "delta")}
     with connect.reader(places.live(order.target)) as live:
         there = {t.name for t in schema.tables(live)}
     damaged = any(t.rows is None for t in order.live.tables)  # only whole pages can replace what cannot be read
     return "pages" if order.objects and (damaged or (there and there <= touched)) else "tables"
 
 
-def _run(places: Places, record: Record, limits: tuple[float, float], inspect: Callable[[Path], None] | None) -> Record:
+@dataclass(frozen=True)
+class How:
+    """How a record is carried out: seconds to wait for the lock and to hold it, what becomes of rows that have moved.
+
+    `proven` are the fingerprints that tables written row by row must have, where they become the proven ones as wholes.
+    """
+
+    limits: tuple[float, float]
+    moved: Mode
+    inspect: Callable[[Path], None] | None = None
+    proven: Mapping[str, Fingerprint | None] = field(default_factory=dict)
+
+
+def _run(places: Places, record: Record, how: How) -> Record:
     """Carry out a record up to `exchanged`; what is raised before the commit leaves live as it was, and no trace."""
     journal.write(places, record)
     crashpoint.here("sqlite.exchange.intent")
@@ -147,13 +197,13 @@ def _run(places: Places, record: Record, limits: tuple[float, float], inspect: C
         live=places.target(record.target),
         hold=places.hold(record.order_id),
         undo=places.undo(record.order_id),
-        lock_wait_s=limits[0],
-        gate_max_s=limits[1],
-        inspect=inspect,
+        lock_wait_s=how.limits[0],
+        gate_max_s=how.limits[1],
+        inspect=how.inspect,
         gated=lambda: (journal.write(places, gated), None)[1],
     )
     try:
-        blocked = _by_way(job, record)
+        blocked = _by_way(job, record, _work(places, record, how))
     except BaseException:
         if not found_in_live(places, record):
             discard(places, record)
@@ -165,11 +215,21 @@ def _run(places: Places, record: Record, limits: tuple[float, float], inspect: C
     return written
 
 
-def _by_way(job: Job, record: Record) -> float:
+def _work(places: Places, record: Record, how: How) -> Work:
+    change = None
+    if record.rows_of:
+        files = places.rows_held(record.order_id), places.rows_undo(record.order_id)
+        change = Change(*files, places.target(record.target), how.moved, places.row_key)
+    return Work(record.actions, record.objects and record.way != "rows", change, how.proven)
+
+
+def _by_way(job: Job, record: Record, work: Work) -> float:
     if record.way == "create":
         return _create(job)
     if record.way == "tables":
-        return by_tables(job, record.actions, objects=record.objects)
+        return by_tables(job, work)
+    if record.way == "rows":
+        return by_rows(job, work)
     holding.mark(job.hold, job.order_id)
     return by_pages(job)
 
@@ -216,14 +276,12 @@ def _inspector(record: Record) -> Callable[[Path], None]:
 
 
 def _backwards(places: Places, before: Record, order_id: str, watch: Watch) -> Record:
-    """The record that takes `before` back, with its holding copy made from the undo copy."""
-    with connect.reader(places.live(before.target)) as live:
-        layout = {name: str(connect.pragma(live, name)) for name in ("page_size", "auto_vacuum")}
-    brought = holding.hold(places.undo(before.order_id), places.hold(order_id), layout, watch, tolerant=True)
+    """The record that takes `before` back, with its holding copy made from what `before` has kept."""
+    brought = holding.hold_back(places, before, order_id, _layout(places, before.target), watch)
     return Record(
         order_id=order_id,
         target=before.target,
-        way="pages" if before.way == "pages" else "tables",
+        way="tables" if before.way == "create" else before.way,
         phase="intent",
         actions=_inverse(before.actions),
         objects=before.objects,
@@ -233,6 +291,11 @@ def _backwards(places: Places, before: Record, order_id: str, watch: Watch) -> R
         undoes=before.order_id,
         began_at=datetime.now(UTC),
     )
+
+
+def _layout(places: Places, target: str) -> dict[str, str]:
+    with connect.reader(places.live(target)) as live:
+        return {name: str(connect.pragma(live, name)) for name in ("page_size", "auto_vacuum")}
 
 
 def _inverse(actions: tuple[TableAction, ...]) -> tuple[TableAction, ...]:
@@ -263,19 +326,16 @@ def _taken_back(places: Places, record: Record) -> Path:
     back_id = _back_id(record)
     with journal.working_on(places, back_id):
         if _resume(places, back_id) is None:
-            layout = None
-            with connect.frozen(places.undo(record.order_id)) as before:
-                layout = {name: str(connect.pragma(before, name)) for name in ("page_size", "auto_vacuum")}
-            source, target = places.undo(record.order_id), places.hold(back_id)
-            brought = holding.hold(source, target, layout, _Unwatched(), tolerant=True)
-            way: Way = "tables" if record.way == "tables" else "pages"
+            brought = holding.hold_back(places, record, back_id, None, _Unwatched())
+            way: Way = "pages" if record.way == "create" else record.way
             update = {"order_id": back_id, "way": way, "phase": "intent", "actions": _inverse(record.actions)}
             back = record.model_copy(update={**update, "brought": brought, "undoes": record.order_id})
-            finish(places, _run(places, back, _BACK_LIMITS, None))
+            finish(places, _run(places, back, How(_BACK_LIMITS, "undo")))
     discard(places, record)
-    remove_database(places.hold(record.order_id))
+    for path in (places.hold(record.order_id), places.rows_held(record.order_id)):
+        remove_database(path)
     journal.forget(places, back_id)
-    return places.undo(back_id)
+    return places.path(journal.undo_place(record.model_copy(update={"order_id": back_id})))
 
 
 def _back_id(record: Record) -> str:

@@ -10,13 +10,14 @@ from restorekit import crashpoint
 from restorekit.engines.sqlite import connect, journal, schema
 from restorekit.engines.sqlite.connect import quoted
 from restorekit.engines.sqlite.contents import describe
+from restorekit.engines.sqlite.delta import changeset
 from restorekit.engines.sqlite.gate import lock
 from restorekit.engines.sqlite.journal import Record
 from restorekit.engines.sqlite.places import Places, remove_database
 from restorekit.engines.sqlite.schema import MARKER
 from restorekit.errors import EngineUnavailable, GateTimeout
 from restorekit.model.contents import Contents, TableContents
-from restorekit.model.exchange import Exchanged, SlippedTable
+from restorekit.model.exchange import Applied, Exchanged, SlippedTable
 
 _UNMARK_WAIT_S = 60.0
 
@@ -36,7 +37,8 @@ def _same_file(one: Path, other: Path) -> bool:
 
 def discard(places: Places, record: Record) -> None:
     """Forget an exchange that never reached live. Its undo copy is a copy of what live still is."""
-    remove_database(places.undo(record.order_id))
+    for path in (places.undo(record.order_id), places.rows_undo(record.order_id)):
+        remove_database(path)
     crashpoint.here("sqlite.settle.discarded")
     journal.forget(places, record.order_id)
 
@@ -67,8 +69,9 @@ def finish(places: Places, record: Record) -> Exchanged:
     if record.way != "create":
         _unmark(places, record)
     crashpoint.here("sqlite.exchange.unmarked")
-    with connect.frozen(places.undo(record.order_id)) as copy:
+    with connect.frozen(places.path(journal.undo_place(record))) as copy:
         kept = describe(copy, tolerant=True)
+    done = changeset.applied(places.rows_undo(record.order_id)) if record.rows_of else []
     exchanged = Exchanged(
         order_id=record.order_id,
         target=record.target,
@@ -77,15 +80,29 @@ def finish(places: Places, record: Record) -> Exchanged:
         actions=record.actions,
         created=record.way == "create",
         gate="none" if record.way == "create" else "file_lock",
-        slipped=tuple(slipped(record, kept)),
+        slipped=(*(slipped(record, kept) if record.way != "rows" else ()), *_moved(record, done)),
         blocked_s=record.blocked_s,
         exchanged_at=record.exchanged_at or datetime.now(UTC),
         notes=record.notes,
+        applied=tuple(one for one, _ in done),
     )
     journal.write(places, record.model_copy(update={"phase": "done", "exchanged": exchanged}))
     crashpoint.here("sqlite.exchange.done")
     remove_database(places.hold(record.order_id))
+    remove_database(places.rows_held(record.order_id))
     return exchanged
+
+
+def _moved(record: Record, done: list[tuple[Applied, int]]) -> Iterator[SlippedTable]:
+    """Rows that were not any more as they had been shown, or as an exchange had left them."""
+    for one, replaced in done:
+        shown = record.shown.table(one.name) if record.shown else None
+        notes = [f"{one.moved} rows had changed meanwhile and are left as they are"] if one.moved else []
+        notes += [f"{replaced} rows had changed meanwhile; what they had become is kept"] if replaced else []
+        for note in notes:
+            yield SlippedTable(
+                name=one.name, live_rows_shown=shown.rows if shown else None, live_rows_found=None, note=note
+            )
 
 
 def slipped(record: Record, found: Contents) -> list[SlippedTable]:

@@ -4,15 +4,17 @@ The lock belongs to this process: if it dies, the lock is gone and the next open
 No dead-man is needed.
 """
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from restorekit import crashpoint
 from restorekit.engines.sqlite import connect
 from restorekit.engines.sqlite.places import flush, remove_database
+from restorekit.engines.sqlite.schema import MARKER
 from restorekit.errors import GateTimeout, PreflightRefused
 
 _RETRY_S = 0.001
@@ -88,9 +90,7 @@ class UndoCopy:
         """The copy is live, forced to the medium and recorded, when this returns."""
         if self._version is None or self._now() != self._version:
             self._make(held)
-        crashpoint.here("sqlite.exchange.undo_copied")
-        self._job.gated()
-        crashpoint.here("sqlite.exchange.gated")
+        kept(self._job)
 
     def _now(self) -> int:
         return int(connect.pragma(self._source, "data_version"))
@@ -110,6 +110,13 @@ class UndoCopy:
                 "live is untouched",
                 hint="Allow a longer `gate_max` in the playbook, restore single tables, or choose a quieter time.",
             )
+
+
+def kept(job: Job) -> None:
+    """All that undo needs is forced to the medium: record it."""
+    crashpoint.here("sqlite.exchange.undo_copied")
+    job.gated()
+    crashpoint.here("sqlite.exchange.gated")
 
 
 def plain_copy(source: sqlite3.Connection, path: Path, step: Callable[[int, int], None] | None = None) -> None:
@@ -178,6 +185,30 @@ def _pages_rollback(job: Job) -> float:
 
         new.backup(live, pages=_bite(new), progress=step)
         return held.seconds
+
+
+@contextlib.contextmanager
+def written(job: Job, live: sqlite3.Connection) -> Iterator[Held]:
+    """Writers are held inside; what was written is committed at its end, together with our mark.
+
+    Raises GateTimeout; after any error live is as before.
+    """
+    lock(live, "BEGIN IMMEDIATE", job.lock_wait_s)
+    held = Held(job)
+    try:
+        yield held
+        live.execute(f"CREATE TABLE {MARKER} (id TEXT NOT NULL)")
+        live.execute(f"INSERT INTO {MARKER} VALUES (?)", (job.order_id,))
+        live.set_progress_handler(None, 0)
+        crashpoint.here("sqlite.exchange.written")
+        lock(live, "COMMIT", job.lock_wait_s)
+    except BaseException as error:
+        live.set_progress_handler(None, 0)
+        if live.in_transaction:
+            live.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError) and connect.primary(error) == sqlite3.SQLITE_INTERRUPT:
+            held.check()
+        raise
 
 
 def lock(connection: sqlite3.Connection, statement: str, seconds: float) -> None:

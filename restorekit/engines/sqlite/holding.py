@@ -8,14 +8,17 @@ from pathlib import Path
 from restorekit import crashpoint
 from restorekit.engines.sqlite import connect
 from restorekit.engines.sqlite.contents import describe
+from restorekit.engines.sqlite.delta import changeset
 from restorekit.engines.sqlite.gate import plain_copy
-from restorekit.engines.sqlite.places import HOLD, flush, remove_database
+from restorekit.engines.sqlite.journal import Record
+from restorekit.engines.sqlite.places import HOLD, Places, flush, remove_database
 from restorekit.engines.sqlite.schema import MARKER
 from restorekit.errors import ProofFailed
 from restorekit.model.contents import Contents
 from restorekit.model.database import Where
 from restorekit.model.difference import TableAction
-from restorekit.model.exchange import Promoted
+from restorekit.model.exchange import ExchangeOrder, Promoted
+from restorekit.model.pick import Selection
 from restorekit.ports import Watch
 
 _LAYOUT = ("page_size", "auto_vacuum")
@@ -48,6 +51,44 @@ def hold(
     flush(target)
     with connect.frozen(target) as connection:
         return describe(connection, tolerant=tolerant)
+
+
+def carry_rows(places: Places, order: ExchangeOrder, watch: Watch) -> None:
+    """Put the rows that the order writes one by one beside live. Raises ProofFailed."""
+    tables = frozenset(a.name for a in order.actions if a.method == "delta")
+    if tables:
+        selection = order.selection or Selection(tables=())
+        staged = places.path(order.staging)
+        changeset.carry(staged, places.rows_held(order.id), (selection, tables, places.row_key), watch)
+
+
+def rows_held(places: Places, order_id: str) -> Contents:
+    """What the file of the rows holds."""
+    with connect.frozen(places.rows_held(order_id)) as connection:
+        return describe(connection)
+
+
+def complete(places: Places, order: ExchangeOrder, *, whole: bool) -> bool:
+    """True if everything that the order needs is beside live; `whole`: the copy of the database, too."""
+    rows = any(a.method == "delta" for a in order.actions)
+    return (not rows or places.rows_held(order.id).exists()) and (not whole or places.hold(order.id).exists())
+
+
+def hold_back(places: Places, before: Record, order_id: str, layout: dict[str, str] | None, watch: Watch) -> Contents:
+    """Put what `before` has kept beside live again, for the order that takes it back.
+
+    `layout` None: the copy of the database stays as it is.
+    """
+    if before.rows_of:
+        with connect.frozen(places.rows_undo(before.order_id)) as kept:
+            plain_copy(kept, places.rows_held(order_id))
+    if before.way == "rows":
+        return rows_held(places, order_id)
+    source = places.undo(before.order_id)
+    if layout is None:
+        with connect.frozen(source) as copy:
+            layout = {name: str(connect.pragma(copy, name)) for name in _LAYOUT}
+    return hold(source, places.hold(order_id), layout, watch, tolerant=True)
 
 
 def promoted(order_id: str, contents: Contents, began: float) -> Promoted:

@@ -23,9 +23,11 @@ from restorekit.model.value import Moment, Value
 CRASH_POINTS = (
     "sqlite.load.written",
     "sqlite.promote.copied",
+    "sqlite.delta.carried",
     "sqlite.exchange.intent",
     "sqlite.exchange.undo_copied",
     "sqlite.exchange.gated",
+    "sqlite.exchange.written",
     "sqlite.exchange.committed",
     "sqlite.exchange.exchanged",
     "sqlite.exchange.unmarked",
@@ -35,7 +37,7 @@ CRASH_POINTS = (
 )
 """Every place between "done" and "recorded"."""
 
-Way = Literal["pages", "tables", "create"]
+Way = Literal["pages", "tables", "rows", "create"]
 Phase = Literal["intent", "gated", "exchanged", "done"]
 
 
@@ -63,8 +65,13 @@ class Record(Value):
 
     @property
     def touched(self) -> frozenset[str]:
-        """The tables that the exchange replaces, makes or removes."""
-        return frozenset(a.name for a in self.actions if a.method != "same")
+        """The tables that the exchange replaces, makes or removes as wholes."""
+        return frozenset(a.name for a in self.actions if a.method not in ("same", "delta"))
+
+    @property
+    def rows_of(self) -> frozenset[str]:
+        """The tables whose rows it writes one by one."""
+        return frozenset(a.name for a in self.actions if a.method == "delta")
 
 
 def write(places: Places, record: Record) -> Record:
@@ -94,6 +101,12 @@ def unfinished(places: Places) -> list[Record]:
         if record is not None and record.phase != "done":
             found.append(record)
     return sorted(found, key=lambda r: r.began_at)
+
+
+def kept_whole(places: Places, record: Record) -> bool:
+    """True if all that undo needs is still there."""
+    rows = not record.rows_of or places.rows_undo(record.order_id).exists()
+    return rows and (record.way == "rows" or places.undo(record.order_id).exists())
 
 
 def forget(places: Places, order_id: str) -> None:

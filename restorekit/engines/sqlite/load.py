@@ -5,6 +5,7 @@ from pathlib import Path
 
 from restorekit.engines.sqlite import files, sandboxes
 from restorekit.engines.sqlite.connect import explained
+from restorekit.engines.sqlite.delta import findings
 from restorekit.engines.sqlite.places import STAGED, remove_database
 from restorekit.engines.sqlite.replay import replay
 from restorekit.formats.compression import decompressed
@@ -19,6 +20,7 @@ def load(sandbox: Sandbox, stream: Iterable[bytes], form: tuple[Format, Compress
     folder = Path(sandbox.folder)
     live = sandboxes.wanted_settings(sandbox)
     remove_database(folder / STAGED)
+    findings.forget(folder)
     sandboxes.mark_cut(folder, None)
     chunks = decompressed(stream, form[1])
     with explained("the staged database"):

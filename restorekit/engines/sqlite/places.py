@@ -53,9 +53,10 @@ def flush(path: Path) -> None:
 class Places:
     """The files of one engine."""
 
-    def __init__(self, directory: Path) -> None:
-        """`directory` holds the live databases."""
+    def __init__(self, directory: Path, row_key: bytes = b"") -> None:
+        """`directory` holds the live databases; `row_key` keys the hashes of rows that are told of."""
         self.directory = directory
+        self.row_key = row_key
         self.own = directory / OWN_FOLDER
 
     def own_folder(self) -> Path:
@@ -72,6 +73,18 @@ class Places:
     def undo(self, order_id: str) -> Path:
         """The undo copy of an order."""
         return self.own / f"undo_{safe_id(order_id)}.db"
+
+    def rows_held(self, order_id: str) -> Path:
+        """The rows that an order writes one by one."""
+        return self.own / f"hold_{safe_id(order_id)}.rows"
+
+    def rows_undo(self, order_id: str) -> Path:
+        """What these rows replaced."""
+        return self.own / f"undo_{safe_id(order_id)}.rows"
+
+    def kept(self, order_id: str) -> list[Path]:
+        """The files that undo needs."""
+        return [p for p in (self.undo(order_id), self.rows_undo(order_id)) if p.exists()]
 
     def record(self, order_id: str) -> Path:
         """The marker of an order."""
@@ -122,9 +135,10 @@ class Places:
         """The file of any state: staged, held, kept for undo, or live."""
         if where.sandbox is not None:
             return Path(where.sandbox) / STAGED
-        for prefix, place in ((HOLD, self.hold), (UNDO, self.undo)):
+        for prefix, places in ((HOLD, (self.hold, self.rows_held)), (UNDO, (self.undo, self.rows_undo))):
             if where.schema_name.startswith(prefix):
-                return place(where.schema_name.removeprefix(prefix))
+                copy, rows = (place(where.schema_name.removeprefix(prefix)) for place in places)
+                return rows if rows.exists() and not copy.exists() else copy
         return self.live(where.schema_name)
 
 

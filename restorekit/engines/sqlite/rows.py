@@ -4,6 +4,8 @@
 `-0.0` is not `0.0`. The encoding is part of the algorithm's name: whoever changes it changes the name.
 """
 
+import contextlib
+import hashlib
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
@@ -27,6 +29,17 @@ def typed(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
+@contextlib.contextmanager
+def as_stored(connection: sqlite3.Connection) -> Iterator[None]:
+    """Inside, the connection is `typed`."""
+    factory = connection.text_factory
+    typed(connection)
+    try:
+        yield
+    finally:
+        connection.text_factory = factory
+
+
 def encoded(row: Iterable[Any]) -> bytes:
     """One row; the inverse exists, therefore equal bytes mean equal rows."""
     parts: list[bytes] = []
@@ -43,6 +56,17 @@ def encoded(row: Iterable[Any]) -> bytes:
         else:
             parts.append(b"B%d:%b" % (len(value), value))
     return b"".join(parts)
+
+
+def hashed(row: Iterable[Any]) -> int:
+    """64 bits over one row, as an integer that SQLite can keep; what a fingerprint sums."""
+    value = xxhash.xxh3_64_intdigest(encoded(row))
+    return value - _MODULUS if value >= _MODULUS // 2 else value
+
+
+def named(key: Iterable[Any], row_key: bytes) -> str:
+    """A keyed hash of a row's key, for showing and keeping."""
+    return hashlib.blake2b(encoded(key), key=row_key[:64], digest_size=16).hexdigest()
 
 
 def columns_of(table: Table) -> list[str]:
@@ -75,7 +99,7 @@ class Sum:
     def add(self, row: Iterable[Any]) -> None:
         """One more row."""
         self.rows += 1
-        self._total += xxhash.xxh3_64_intdigest(encoded(row))
+        self._total += hashed(row)
 
     def fingerprint(self) -> Fingerprint:
         """The sum so far."""

@@ -24,13 +24,26 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Unique:
+    """A unique index over columns, no expressions, of all rows; with the collation that it tells each column by."""
+
+    primary: bool
+    columns: tuple[str, ...]
+    collations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table of the customer: real or virtual, never a shadow of a virtual one, never SQLite's or ours."""
+    """A table of the customer: real or virtual, never a shadow of a virtual one, never SQLite's or ours.
+
+    `identity` tells its rows apart: the primary key, or else a unique key without NULLs; empty where there is none.
+    """
 
     name: str
     virtual: bool
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    identity: tuple[str, ...]
     rowid_alias: bool
     without_rowid: bool
     sql: str
@@ -89,6 +102,18 @@ def shadows(connection: sqlite3.Connection, schema: str, virtual: str) -> list[s
     return sorted(r[1] for r in rows if r[0] == schema and r[2] == "shadow" and r[1].startswith(f"{virtual}_"))
 
 
+def uniques(connection: sqlite3.Connection, table: str, schema: str = "main") -> list[Unique]:
+    """Unique indexes of a table, the primary key's among them unless it is the rowid itself."""
+    found = []
+    for _, index, unique, origin, partial in connection.execute(f"PRAGMA {schema}.index_list({quoted(table)})"):
+        parts = connection.execute(f"PRAGMA {schema}.index_xinfo({quoted(index)})").fetchall()
+        keyed = [(p[2], p[4]) for p in parts if p[5]]
+        if unique and not partial and all(name is not None for name, _ in keyed):
+            names, collations = zip(*keyed, strict=True)
+            found.append(Unique(origin == "pk", names, collations))
+    return sorted(found, key=lambda u: (not u.primary, u.columns))
+
+
 def things(connection: sqlite3.Connection, schema: str = "main") -> list[Thing]:
     """Views and triggers in the order they were made."""
     sql = (
@@ -107,6 +132,8 @@ def _table(connection: sqlite3.Connection, schema: str, name: str, kind: tuple[b
     info = connection.execute(f"PRAGMA {schema}.table_xinfo({quoted(name)})").fetchall()
     columns = tuple(Column(r[1], _affinity(r[2]), bool(r[3])) for r in info if r[6] not in (_HIDDEN, *_GENERATED))
     key = tuple(r[1] for r in sorted((r for r in info if r[5]), key=lambda r: r[5]))
+    never_null = {c.name for c in columns if c.not_null}
+    others = (u.columns for u in uniques(connection, name, schema) if never_null.issuperset(u.columns))
     types = {r[1]: r[2].upper() for r in info}
     query = f"SELECT type, sql FROM {schema}.sqlite_schema WHERE tbl_name = ? AND type IN ('table', 'index')"
     lines = [(kind_, sql) for kind_, sql in connection.execute(query, (name,)) if sql is not None]
@@ -116,6 +143,7 @@ def _table(connection: sqlite3.Connection, schema: str, name: str, kind: tuple[b
         virtual=virtual,
         columns=columns,
         key=key,
+        identity=key or next(others, ()),
         rowid_alias=not without_rowid and len(key) == 1 and types[key[0]] == "INTEGER",
         without_rowid=without_rowid,
         sql=next((sql for kind_, sql in lines if kind_ == "table"), ""),

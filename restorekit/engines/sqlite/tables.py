@@ -1,21 +1,43 @@
-"""Replace some tables of live by those of the holding copy, in one transaction; all others are left alone."""
+"""Replace some tables of live by those of the holding copy, or some of their rows, in one transaction."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from restorekit.engines.sqlite import connect, schema
 from restorekit.engines.sqlite.connect import literal, quoted
-from restorekit.engines.sqlite.gate import Held, Job, UndoCopy, lock
-from restorekit.engines.sqlite.schema import MARKER, Table, Thing
+from restorekit.engines.sqlite.delta.setting import Change, set_down
+from restorekit.engines.sqlite.delta.writing import write
+from restorekit.engines.sqlite.gate import Job, UndoCopy, kept, written
+from restorekit.engines.sqlite.schema import Table, Thing
 from restorekit.errors import ProofFailed
+from restorekit.model.contents import Fingerprint
 from restorekit.model.difference import TableAction
 
 _NEW = "rk_new"
 """The schema name under which the holding copy is attached."""
 
 
-def by_tables(job: Job, actions: Sequence[TableAction], *, objects: bool) -> float:
-    """Carry out `actions` and, for `objects`, make views, triggers and version numbers equal to the holding copy's.
+@dataclass(frozen=True)
+class Work:
+    """What is to be done to live: `actions` on tables, `change` the rows of some, `objects` views and triggers.
+
+    `proven` are the fingerprints of tables that the change makes the proven ones as wholes.
+    """
+
+    actions: Sequence[TableAction]
+    objects: bool
+    change: Change | None = None
+    proven: Mapping[str, Fingerprint | None] = field(default_factory=dict)
+
+    @property
+    def rows_of(self) -> frozenset[str]:
+        """Tables whose rows are written one by one."""
+        return frozenset(a.name for a in self.actions if a.method == "delta")
+
+
+def by_tables(job: Job, work: Work) -> float:
+    """Carry out `work` and, for `objects`, make views, triggers and version numbers equal to the holding copy's.
 
     Returns seconds writers were held. Raises GateTimeout, PreflightRefused, and what the job's callbacks raise: live
     is as before.
@@ -24,40 +46,59 @@ def by_tables(job: Job, actions: Sequence[TableAction], *, objects: bool) -> flo
         live.execute(f"ATTACH {literal(connect.uri(job.hold, 'mode=ro&immutable=1'))} AS {_NEW}")
         undo = UndoCopy(old, job)
         undo.ahead()
-        lock(live, "BEGIN IMMEDIATE", job.lock_wait_s)
-        held = Held(job)
-        try:
+        with written(job, live) as held:
+            if work.change is not None:
+                set_down(work.change, held.check)
             undo.under_gate(held)
             live.set_progress_handler(lambda: int(held.seconds > job.gate_max_s), 50_000)
-            _apply(live, actions, objects=objects)
-            live.execute(f"CREATE TABLE {MARKER} (id TEXT NOT NULL)")
-            live.execute(f"INSERT INTO {MARKER} VALUES (?)", (job.order_id,))
-            live.set_progress_handler(None, 0)
-            lock(live, "COMMIT", job.lock_wait_s)
-        except BaseException as error:
-            if live.in_transaction:
-                live.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and connect.primary(error) == sqlite3.SQLITE_INTERRUPT:
-                held.check()
-            raise
+            _apply(live, work)
         return held.seconds
 
 
-def _apply(live: sqlite3.Connection, actions: Sequence[TableAction], *, objects: bool) -> None:
-    touched = {a.name for a in actions if a.method != "same"}
-    brought = {a.name for a in actions if a.method in ("exchange", "create")}
-    wanted = _wanted(live, touched, objects=objects)
-    if objects:
+def by_rows(job: Job, work: Work) -> float:
+    """Write rows, and nothing else; what they replace is kept, not the whole of live. Otherwise as `by_tables`."""
+    assert work.change is not None
+    with connect.writer(job.live, job.lock_wait_s) as live:
+        with written(job, live) as held:
+            set_down(work.change, held.check)
+            kept(job)
+            live.set_progress_handler(lambda: int(held.seconds > job.gate_max_s), 50_000)
+            things = schema.things(live)
+            _without_triggers(live, work.rows_of)
+            write(live, work.change, work.proven)
+            _make(live, things)
+        return held.seconds
+
+
+def _without_triggers(live: sqlite3.Connection, names: frozenset[str]) -> None:
+    """No trigger sees a row of ours; they are made again before the commit."""
+    for thing in schema.things(live):
+        if thing.kind == "trigger" and thing.on in names:
+            live.execute(f"DROP TRIGGER main.{quoted(thing.name)}")
+
+
+def _make(live: sqlite3.Connection, wanted: Sequence[Thing]) -> None:
+    there = set(schema.things(live))
+    for thing in [t for t in wanted if t not in there]:
+        live.execute(thing.sql)
+
+
+def _apply(live: sqlite3.Connection, work: Work) -> None:
+    touched = {a.name for a in work.actions if a.method not in ("same", "delta")}
+    brought = {a.name for a in work.actions if a.method in ("exchange", "create")}
+    wanted = _wanted(live, touched, objects=work.objects)
+    if work.objects:
         _drop_stale(live, wanted)
+    _without_triggers(live, work.rows_of)
     for table in [t for t in schema.tables(live) if t.name in touched]:
         # Cannot be taken back after the commit; the undo copy is whole, forced to the medium and recorded.
         live.execute(f"DROP TABLE main.{quoted(table.name)}")
     for table in [t for t in schema.tables(live, _NEW) if t.name in brought]:
         _bring(live, table)
-    there = set(schema.things(live))
-    for thing in [t for t in wanted if t not in there]:
-        live.execute(thing.sql)
-    if objects:
+    if work.change is not None:
+        write(live, work.change, work.proven)
+    _make(live, wanted)
+    if work.objects:
         for name in ("user_version", "application_id"):
             live.execute(f"PRAGMA main.{name}={int(connect.pragma(live, f'{_NEW}.{name}'))}")
 
