@@ -219,8 +219,8 @@ def _work(places: Places, record: Record, how: How) -> Work:
     change = None
     if record.rows_of:
         files = places.rows_held(record.order_id), places.rows_undo(record.order_id)
-        change = Change(*files, places.target(record.target), how.moved, places.row_key)
-    return Work(record.actions, record.objects and record.way != "rows", change, how.proven)
+        change = Change(*files, places.target(record.target), how.moved, places.row_key, how.proven)
+    return Work(record.actions, record.objects and record.way != "rows", change)
 
 
 def _by_way(job: Job, record: Record, work: Work) -> float:

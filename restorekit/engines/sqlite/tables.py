@@ -1,8 +1,8 @@
 """Replace some tables of live by those of the holding copy, or some of their rows, in one transaction."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from restorekit.engines.sqlite import connect, schema
 from restorekit.engines.sqlite.connect import literal, quoted
@@ -11,7 +11,6 @@ from restorekit.engines.sqlite.delta.writing import write
 from restorekit.engines.sqlite.gate import Job, UndoCopy, kept, written
 from restorekit.engines.sqlite.schema import Table, Thing
 from restorekit.errors import ProofFailed
-from restorekit.model.contents import Fingerprint
 from restorekit.model.difference import TableAction
 
 _NEW = "rk_new"
@@ -20,15 +19,11 @@ _NEW = "rk_new"
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done to live: `actions` on tables, `change` the rows of some, `objects` views and triggers.
-
-    `proven` are the fingerprints of tables that the change makes the proven ones as wholes.
-    """
+    """What is to be done to live: `actions` on tables, `change` the rows of some, `objects` views and triggers."""
 
     actions: Sequence[TableAction]
     objects: bool
     change: Change | None = None
-    proven: Mapping[str, Fingerprint | None] = field(default_factory=dict)
 
     @property
     def rows_of(self) -> frozenset[str]:
@@ -65,7 +60,7 @@ def by_rows(job: Job, work: Work) -> float:
             live.set_progress_handler(lambda: int(held.seconds > job.gate_max_s), 50_000)
             things = schema.things(live)
             _without_triggers(live, work.rows_of)
-            write(live, work.change, work.proven)
+            write(live, work.change)
             _make(live, things)
         return held.seconds
 
@@ -96,7 +91,7 @@ def _apply(live: sqlite3.Connection, work: Work) -> None:
     for table in [t for t in schema.tables(live, _NEW) if t.name in brought]:
         _bring(live, table)
     if work.change is not None:
-        write(live, work.change, work.proven)
+        write(live, work.change)
     _make(live, wanted)
     if work.objects:
         for name in ("user_version", "application_id"):

@@ -41,7 +41,7 @@ def _sources(
     if child in touched:
         shape, entries = touched[child]
         at = shape.at("c", "b")
-        yield f"{back}.{entries} b CROSS JOIN {side}.{quoted(child)} c ON {at} WHERE b.op <> 'I' AND"
+        yield f"{back}.{entries} b CROSS JOIN {side}.{quoted(child)} c ON {at} WHERE"
     if link.parent in touched:
         shape, entries = touched[link.parent]
         values = ", ".join(changeset.stored(shape)[shape.columns.index(to)] for to in link.to)

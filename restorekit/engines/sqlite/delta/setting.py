@@ -1,8 +1,8 @@
 """Before anything is written: what may be written as live is now, and what it would replace, kept for the way back."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from restorekit.engines.sqlite.delta.relations import OLD
 from restorekit.engines.sqlite.delta.shape import Shape, shapes
 from restorekit.engines.sqlite.schema import Unique
 from restorekit.errors import LiveChanged, RestorekitError, UndoImpossible
+from restorekit.model.contents import Fingerprint
 
 ROWS = "rk_rows"
 """The schema name of the change set that is written."""
@@ -33,13 +34,17 @@ undo       the same; and what stands in the way makes the undo impossible
 
 @dataclass(frozen=True)
 class Change:
-    """A change set (`source`) for `live`, and the file that keeps the way `back`."""
+    """A change set (`source`) for `live`, and the file that keeps the way `back`.
+
+    `proven` are the fingerprints of tables that may become the proven ones as wholes, where nobody else writes.
+    """
 
     source: Path
     back: Path
     live: Path
     mode: Mode
     row_key: bytes
+    proven: Mapping[str, Fingerprint | None] = field(default_factory=dict)
 
     def refusal(self, text: str) -> RestorekitError:
         """The error for live not being as it was shown."""
@@ -83,8 +88,8 @@ class _Table:
         self._wanted = wanted
         self._shape = shape
         self._made = changeset.add(back, shape, whole=False)
-        leave = change.mode == "leave" and wanted.whole  # a table as a whole is proven as a whole
-        self._mode: Mode = "overwrite" if leave else change.mode
+        as_whole = wanted.whole and wanted.name in change.proven  # then no row of it can be left out
+        self._mode: Mode = "overwrite" if as_whole and change.mode == "leave" else change.mode
 
     def set_down(self, check: Callable[[], None]) -> None:
         """Decide and keep."""

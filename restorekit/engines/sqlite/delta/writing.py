@@ -18,11 +18,10 @@ BACK = "rk_back"
 """The schema name of the file that keeps the way back."""
 
 
-def write(live: sqlite3.Connection, change: Change, proven: Mapping[str, Fingerprint | None]) -> None:
+def write(live: sqlite3.Connection, change: Change) -> None:
     """Remove, change and insert what `set_down` has decided, and prove it; triggers of the tables must be gone.
 
-    `proven`: fingerprints of tables that become the proven ones as wholes. Raises LiveChanged, UndoImpossible,
-    ProofFailed: whoever holds the transaction rolls back.
+    Raises LiveChanged, UndoImpossible, ProofFailed: whoever holds the transaction rolls back.
     """
     for path, name in ((change.source, ROWS), (change.back, BACK)):
         live.execute(f"ATTACH {literal(connect.uri(path, 'mode=ro&immutable=1'))} AS {name}")
@@ -33,8 +32,8 @@ def write(live: sqlite3.Connection, change: Change, proven: Mapping[str, Fingerp
         _Writing(live, one, by_name[one.name], change).run()
     for one in sets:
         _prove(live, one, by_name[one.name])
-        if wanted[one.name].whole and proven.get(one.name) is not None:
-            _prove_whole(live, one.name, proven[one.name])
+        if wanted[one.name].whole and one.name in change.proven:
+            _prove_whole(live, one.name, change.proven[one.name])
     _no_new_orphans(live, {s.name: (by_name[s.name], s.rows) for s in sets}, change)
 
 
