@@ -4,7 +4,7 @@ What is asked of the engine is what the workflow asks: compare what is unequal, 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import pytest
@@ -32,6 +32,7 @@ class Trial:
         self.lab, self.engine = lab, lab.engine
         self.world = World(seed)
         self.pair, self.tables = self.world.pair, self.world.tables
+        self.unequal = sorted(t.name for t in self.tables if not _same(self.pair.backup, self.pair.live, t))
         self.database = f"w{seed}"
         lab.create(self.database)
         lab.run(self.database, *lab.dialect.make(self.tables, self.pair.backup))
@@ -48,9 +49,8 @@ class Trial:
 
     def compare(self) -> None:
         """What differs is found, each row once."""
-        names = sorted(t.name for t in self.tables if not _same(self.pair.backup, self.pair.live, t))
         where = self.staged.where
-        for one in self.engine.compare(where, live(self.database), names, 5, QUIET):
+        for one in self.engine.compare(where, live(self.database), self.unequal, 5, QUIET):
             table = self.pair.table(one.name)
             found = [d for n, d in self.pair.found.items() if n[0] == one.name]
             assert bool(one.no_delta) == (not table.key), (one.name, one.no_delta)
@@ -75,7 +75,9 @@ class Trial:
         return True
 
     def choose(self, asked: Asked) -> Choice:
-        conditions = {t: sql.format(self.lab.quoted(c)) for t, (c, (sql, _)) in asked.tests.items()}
+        conditions = {
+            t: sql.format(self.lab.quoted(c)) for t, (c, (sql, _)) in asked.tests.items() if t in self.unequal
+        }
         return self.engine.choose(self.staged.where, live(self.database), asked.pick, conditions, QUIET)
 
     def judge(self, picked: Picked, selection: Selection) -> None:
@@ -180,9 +182,9 @@ def tried(lab: PickingLab, seed: int, turns: int) -> int:
 class PickingContract:
     """Random worlds. `seeds` and `turns` are what a run has time for; `campaign` is for those who have more."""
 
-    seeds = range(12)
+    seeds: Sequence[int] = (581, 130, 212, 536, 19, 258, 389, 346, 29, 384, 493)  # the unit test of the model says why
     turns = 6
-    campaign = range(1000, 1300)
+    campaign: Sequence[int] = range(1000, 1300)
 
     def test_every_pick_ends_as_the_model_says(self, lab: PickingLab) -> None:
         assert sum(tried(lab, seed, self.turns) for seed in self.seeds) > len(self.seeds)

@@ -103,6 +103,32 @@ class Picked:
         return Counter((name[0], kind) for name, (kind, _) in self.troubles.items())
 
     @property
+    def traits(self) -> set[str]:
+        """What is worth trying about this pick: rare ways in which it ends."""
+        by, found = self.pick.conflicts, self.pair.found
+        met = {f"{'stranger' if kind == 'id_reused' and via else kind} {by}" for kind, via in self.troubles.values()}
+        met |= {f"{trouble} keep_new" for trouble in met if self.pick.keep_new}
+        met |= {f"{trouble} whole" for trouble in met if not self.pick.partial}
+        met |= {f"needs what is left out {by}"} if self.left_out - self.troubles.keys() else set()
+        met |= {f"pulled partial={self.pick.partial}"} if self.pulled else set()
+        if any(found[n].op != "I" and n[0] not in (self.pick.tables or ()) for n in self.written):
+            met.add("taken along")
+        if self.written:
+            met.add(f"{self.pick.rows} keep_new={self.pick.keep_new} filtered={self.pick.filtered}")
+        return met.union(*(self._traits_of(n) for n in self.written))
+
+    def _traits_of(self, name: Name) -> set[str]:
+        difference, table = self.pair.found[name], self.pair.table(name[0])
+        met = {f"key of {' '.join(table.column(k).kind for k in table.key)}"}
+        met |= {"only unique"} if not table.primary else set()
+        met |= {"points at itself"} if any(f.parent == table.name for f in table.foreign) else set()
+        if difference.live is not None and difference.backup is not None:
+            live, backup = table.cells(difference.live), table.cells(difference.backup)
+            met |= {"key rewritten"} if any(live[k] != backup[k] for k in table.key) else set()
+            met |= {"unique moves" for u in table.unique if any(live[k] != backup[k] for k in u)}
+        return met
+
+    @property
     def result(self) -> dict[str, tuple[Row, ...]]:
         """Live afterwards."""
         after = {}
