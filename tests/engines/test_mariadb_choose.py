@@ -33,11 +33,11 @@ class Two:
         for schema in "ls":
             self.server.script(sql, schema)
 
-    def live(self, sql: str) -> None:
-        self.server.script(f"SET foreign_key_checks=0; {sql}", "l")
+    def live(self, *statements: str) -> None:
+        self.server.script(";".join(("SET foreign_key_checks=0", *statements)), "l")
 
-    def backup(self, sql: str) -> None:
-        self.server.script(f"SET foreign_key_checks=0; {sql}", "s")
+    def backup(self, *statements: str) -> None:
+        self.server.script(";".join(("SET foreign_key_checks=0", *statements)), "s")
 
     def compare(self) -> dict[str, Any]:
         tables = [
@@ -95,10 +95,12 @@ def test_everything_that_differs(two: Two) -> None:
 def test_only_what_is_missing_and_what_it_needs(two: Two) -> None:
     two.both(SHOP)
     two.live(
-        "DELETE FROM items WHERE `order` IN (3,4); DELETE FROM orders WHERE id IN (3,4); UPDATE orders SET total=0 WHERE id=7"
-    )
-    two.live(
-        "DELETE FROM customers WHERE id=4; UPDATE customers SET name='other' WHERE id=5; INSERT INTO orders VALUES (60,1,1,'new')"
+        "DELETE FROM items WHERE `order` IN (3,4)",
+        "DELETE FROM orders WHERE id IN (3,4)",
+        "UPDATE orders SET total=0 WHERE id=7",
+        "INSERT INTO orders VALUES (60,1,1,'new')",
+        "DELETE FROM customers WHERE id=4",
+        "UPDATE customers SET name='other' WHERE id=5",
     )
     choice = two.choose("items", rows="missing", keep_new=True)
     assert counts(choice) == {"customers": (1, 0, 0), "items": (2, 0, 0), "orders": (2, 0, 0)}

@@ -30,6 +30,11 @@ def printable(column: Column) -> str:
     return literal(column)
 
 
+def text(value: object) -> str:
+    """What the server answered for `printable`, as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"})
 _PLAIN = frozenset(
     {

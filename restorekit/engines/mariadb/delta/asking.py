@@ -16,18 +16,20 @@ from restorekit.model.database import Where
 from restorekit.model.shown import Conditions
 
 
-def conditions(session: "Connection[Any]", scope: Sequence[str], said: Conditions | None) -> Mapping[str, str]:
+def conditions(
+    session: "Connection[Any]", tables: Sequence[str], scope: Sequence[str], said: Conditions | None
+) -> Mapping[str, str]:
     """Conditions by table of `scope`. What was said is kept in the sandbox; None repeats what was said last.
 
-    Raises UsageError for a condition on a table that nobody chooses from.
+    Raises UsageError for a condition on a table that is not one of `tables`.
     """
     if said is None:
         said = dict(rows(session, f"SELECT name,asked FROM {NOTED}.choice"))
     else:
-        if strange := sorted(set(said) - {"", *scope}):
+        if strange := sorted(set(said) - {"", *tables}):
             raise UsageError(
                 f"there is a condition on {', '.join(strange)}, and no row is chosen from there; live is untouched",
-                hint="Name the table with --only, too; it must differ from the backup.",
+                hint="Name the table with --only, too.",
             )
         rows(session, f"DELETE FROM {NOTED}.choice")
         for name, text in said.items():

@@ -12,7 +12,7 @@ from restorekit.engines.mariadb import tables as described
 from restorekit.engines.mariadb.connect import one, quoted, rows
 from restorekit.engines.mariadb.delta import asking, conflicts, edges, images
 from restorekit.engines.mariadb.delta.finding import shape
-from restorekit.engines.mariadb.delta.ground import Foreign, ground
+from restorekit.engines.mariadb.delta.ground import ground
 from restorekit.engines.mariadb.delta.keyed import keyed
 from restorekit.engines.mariadb.delta.names import CHOSEN, NOTED, chosen, found, number, own
 from restorekit.engines.mariadb.delta.resolving import Relations, Resolved, resolve, wanted
@@ -65,14 +65,13 @@ def choose(live: Live, sides: tuple[Where, Where], pick: Pick, conditions: Condi
     ):
         begin(source)
         noted = _noted(session)
-        known = edges.Known(
-            session,
-            ground(source, live_where.schema_name),
-            {t.name: t for t in described.tables(session, staging.schema_name)},
-        )
+        staged = {t.name: t for t in described.tables(session, staging.schema_name)}
+        known = edges.Known(session, source, live_where, ground(source, live_where.schema_name), staged)
+        known.dark |= {name for name, each in noted.items() if not each.recorded}
         choosing = _Choosing(live, staging, session, noted, known, pick)
         _must_be_possible(choosing)
-        asked_of = asking.conditions(session, choosing.scope, conditions)
+        tables = list(known.staged) if pick.tables is None else pick.tables
+        asked_of = asking.conditions(session, tables, choosing.scope, conditions)
         images.forget(session)
         theirs = described.tables(source, live_where.schema_name, frozenset(_imaged(choosing, bool(asked_of))))
         for table in theirs:
@@ -95,7 +94,7 @@ def _chosen(choosing: _Choosing, asked_of: Mapping[str, str]) -> Choice:
         asked = {n for n in rows_of if n.table == table}
         rows_of -= {n for n in asked if n.no not in (here if relations.ops[n] == "D" else backup)}
     resolved = resolve(pick, relations, wanted(pick, relations, rows_of))
-    _must_be_writable(choosing, resolved)
+    _must_be_writable(choosing, relations, resolved)
     tables = sorted(scope | {n.table for n in resolved.chosen})
     _write(choosing, resolved, tables)
     made = tuple(_told(choosing, relations, resolved, name) for name in tables)
@@ -147,8 +146,8 @@ def _imaged(choosing: _Choosing, asked: bool) -> set[str]:  # noqa: FBT001
     return {n for n in reach - alone if n in choosing.noted and choosing.noted[n].recorded}
 
 
-def _must_be_writable(choosing: _Choosing, resolved: Resolved) -> None:
-    """Rows that came along must be such as can be written one by one, and nothing they depend on may be unknown."""
+def _must_be_writable(choosing: _Choosing, relations: Relations, resolved: Resolved) -> None:
+    """Rows that came along, or would have to, must be such as can be written one by one."""
     noted = choosing.noted
     for table in sorted({n.table for n in resolved.chosen}):
         if noted[table].no_delta:
@@ -157,30 +156,13 @@ def _must_be_writable(choosing: _Choosing, resolved: Resolved) -> None:
                 "live is untouched",
                 hint="Restore that table as a whole first, or leave out with --only what needs it.",
             )
-    unknown = {n for n, each in noted.items() if not each.recorded}
-    for key in choosing.known.foreign():
-        if key.parent in unknown and _needs(choosing, resolved, key):
-            raise _unknown(key.child, key.parent, "need", noted[key.parent].no_delta)
-        if key.child in unknown and _removes(resolved, key.parent):
-            raise _unknown(key.parent, key.child, "may be needed by", noted[key.child].no_delta)
-
-
-def _unknown(table: str, other: str, verb: str, why: str) -> PreflightRefused:
-    return PreflightRefused(
-        f"rows of {table} {verb} rows of {other}, and which of those differ is not known: {why}; live is untouched",
-        hint=f"Restore {other} as a whole first, or leave {table} out with --only.",
-    )
-
-
-def _needs(choosing: _Choosing, resolved: Resolved, key: Foreign) -> bool:
-    numbers = {n.no for n in resolved.chosen if n.table == key.child}
-    there = " AND ".join(f"{quoted(c)} IS NOT NULL" for c in key.columns)
-    sql = f"SELECT {choosing.known.no(key.child)} FROM {images.back(key.child)} WHERE {there}"
-    return bool(numbers) and any(int(no) in numbers for (no,) in rows(choosing.session, sql))
-
-
-def _removes(resolved: Resolved, table: str) -> bool:
-    return any(n.table == table for n in resolved.chosen)
+    for name, table in sorted(relations.unreachable.items()):
+        if name in resolved.chosen:
+            raise PreflightRefused(
+                f"rows of {name.table} need rows of {table} that live lacks, and these cannot be brought back one by "
+                f"one: {noted[table].no_delta}; live is untouched",
+                hint=f"Restore {table} as a whole first, or leave {name.table} out with --only.",
+            )
 
 
 def _write(choosing: _Choosing, resolved: Resolved, names: Iterable[str]) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from restorekit.engines.mariadb.connect import quoted, rows
+from restorekit.engines.mariadb.connect import one, quoted, rows
 from restorekit.engines.mariadb.delta import images
 from restorekit.engines.mariadb.delta.edges import Known
 from restorekit.engines.mariadb.delta.finding import named
 from restorekit.engines.mariadb.delta.names import found
 from restorekit.engines.mariadb.delta.resolving import Name, Trouble
-from restorekit.engines.mariadb.literals import printable
+from restorekit.engines.mariadb.literals import printable, text
 from restorekit.model.pick import Conflict
 from restorekit.model.shown import ShownConflict
 
@@ -36,10 +36,8 @@ def told(
 def _literals(known: Known, name: Name) -> str:
     table = known.staged[name.table]
     key = ",".join(printable(c) for c in table.key_columns)
-    text = rows(
-        known.session, f"SELECT CONCAT_WS(',',{key}) FROM {found(name.table)} WHERE {known.no(name.table)}={name.no}"
-    )[0][0]
-    return text.decode() if isinstance(text, bytes) else str(text)
+    sql = f"SELECT CONCAT_WS(',',{key}) FROM {found(name.table)} WHERE {known.no(name.table)}={name.no}"
+    return text(one(known.session, sql))
 
 
 def _telling(known: Known, table: str) -> tuple[str, ...]:

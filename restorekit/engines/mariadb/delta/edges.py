@@ -12,17 +12,33 @@ from restorekit.engines.mariadb.delta import images
 from restorekit.engines.mariadb.delta.ground import Foreign, Ground, Index
 from restorekit.engines.mariadb.delta.names import found, number, own
 from restorekit.engines.mariadb.delta.resolving import Child, Name, Parent, Relations
+from restorekit.engines.mariadb.literals import printable, text
 from restorekit.engines.mariadb.tables import Table
+from restorekit.model.database import Where
+
+_ASKED = 200
+"""Values that live is asked for in one statement."""
 
 
 class Known:
-    """The tables of the backup by name, and those whose findings have images."""
+    """What is known of both sides: the tables of the backup by name, and those whose findings have images.
 
-    def __init__(self, session: "Connection[Any]", ground: Ground, staged: Mapping[str, Table]) -> None:
-        self.session = session
+    `dark` tables differ, and which of their rows do is not known: of these live is asked.
+    """
+
+    def __init__(
+        self,
+        session: "Connection[Any]",
+        source: "Connection[Any]",
+        live: Where,
+        ground: Ground,
+        staged: Mapping[str, Table],
+    ) -> None:
+        self.session, self.source, self.live = session, source, live
         self.ground = ground
         self.staged = staged
         self.imaged: set[str] = set()
+        self.dark: set[str] = set()
         self.sides: dict[str, tuple[Table, Table]] = {}
 
     def foreign(self) -> Iterator[Foreign]:
@@ -58,8 +74,11 @@ def relations(known: Known) -> Relations:
         made.reused |= _reused(known, name)
     parents, children = defaultdict(list), defaultdict(list)
     for key in known.foreign():
-        for one, parent in _parents(known, key):
-            parents[one].append(parent)
+        if key.parent in known.dark:
+            made.unreachable |= dict.fromkeys(_without_parent(known, key), key.parent)
+        else:
+            for one, parent in _parents(known, key):
+                parents[one].append(parent)
         for gone, child in _children(known, key):
             children[gone].append(child)
     made.parents, made.children = dict(parents), dict(children)
@@ -105,6 +124,10 @@ def _children(known: Known, key: Foreign) -> Iterator[tuple[Name, Child]]:
     """Rows of live that point at a row of live which the backup lacks, or has with another value there."""
     if key.parent not in known.imaged:
         return
+    if key.child in known.dark:
+        for one in _with_children(known, key):
+            yield one, Child(key.child, None, still=True)
+        return
     no = known.no(key.parent)
     gone = f"(b.{no} IS NULL OR NOT ({_on('b', key.needed, 'p', key.needed)}))"
     parent = f"{images.live(key.parent)} AS p LEFT JOIN {images.back(key.parent)} AS b ON b.{no}=p.{no}"
@@ -131,6 +154,45 @@ def _differing_children(known: Known, key: Foreign, both: str, gone: str) -> Ite
     for parent, one, still in rows(known.session, sql):
         if one is not None:
             yield Name(key.parent, int(parent)), Child(key.child, Name(key.child, int(one)), bool(still))
+
+
+def _without_parent(known: Known, key: Foreign) -> Iterator[Name]:
+    """Rows of the backup whose parent live lacks."""
+    if key.child in known.imaged:
+        image = images.back(key.child)
+        yield from _found(known, (key.child, image, key.columns), (key.parent, key.needed), there=False)
+
+
+def _with_children(known: Known, key: Foreign) -> Iterator[Name]:
+    """Rows of live that would go, and that rows of live point at."""
+    no = known.no(key.parent)
+    same = _on("b", key.needed, "p", key.needed)
+    gone = (
+        f"(SELECT p.* FROM {images.live(key.parent)} AS p LEFT JOIN {images.back(key.parent)} AS b "
+        f"ON b.{no}=p.{no} AND {same} WHERE b.{no} IS NULL) AS rk_gone"
+    )
+    yield from _found(known, (key.parent, gone, key.needed), (key.child, key.columns), there=True)
+
+
+def _found(
+    known: Known, ours: tuple[str, str, Sequence[str]], theirs: tuple[str, Sequence[str]], *, there: bool
+) -> Iterator[Name]:
+    """Findings (table, where they lie, columns) whose values a table of live (name, columns) has, or has not."""
+    table, source, columns = ours
+    at = {c.name: c for c in known.staged[table].columns}
+    values = ",".join(printable(at[c]) for c in columns)
+    set_ = " AND ".join(f"{quoted(c)} IS NOT NULL" for c in columns)
+    asked = rows(known.session, f"SELECT {known.no(table)},{values} FROM {source} WHERE {set_}")
+    other = f"{quoted(known.live.schema_name)}.{quoted(theirs[0])}"
+    for start in range(0, len(asked), _ASKED):
+        parts = [
+            f"SELECT {no} FROM DUAL WHERE {'' if there else 'NOT '}EXISTS (SELECT 1 FROM {other} WHERE "
+            + " AND ".join(f"{quoted(c)}={text(v)}" for c, v in zip(theirs[1], values, strict=True))
+            + ")"
+            for no, *values in asked[start : start + _ASKED]
+        ]
+        for (no,) in rows(known.source, " UNION ALL ".join(parts)):
+            yield Name(table, int(no))
 
 
 def _uniques(known: Known, table: str) -> tuple[Index, ...]:

@@ -41,6 +41,7 @@ def forget(session: "Connection[Any]") -> None:
     for schema in (FOUND, CHOSEN, NOTED):
         rows(session, f"DROP DATABASE IF EXISTS {schema}")
         rows(session, f"CREATE DATABASE {schema} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    rows(session, f"USE {NOTED}")  # some statements with aliases want any schema chosen
     rows(
         session,
         f"CREATE TABLE {NOTED}.tables (name VARCHAR(64) PRIMARY KEY, carried BOOL NOT NULL, no_delta TEXT NOT NULL, "

@@ -16,7 +16,7 @@ from restorekit.engines.mariadb.chunks import common
 from restorekit.engines.mariadb.connect import quoted, rows
 from restorekit.engines.mariadb.delta.names import found, free, number, own
 from restorekit.engines.mariadb.fingerprint import Column, parts
-from restorekit.engines.mariadb.literals import literal, printable
+from restorekit.engines.mariadb.literals import literal, printable, text
 from restorekit.engines.mariadb.tables import Table
 from restorekit.ports import Watch
 
@@ -108,7 +108,7 @@ def _live(
     for condition in _keys(session, there):
         watch.check()
         sql = f"SELECT CAST(CONCAT('(',CONCAT_WS(',',{tuple_of}),')') AS BINARY) FROM {here.full} WHERE {condition}"
-        for batch in _batches([text for (text,) in rows(source, sql) if text is not None]):
+        for batch in _batches([row for (row,) in rows(source, sql) if row is not None]):
             session.query(head + b",".join(batch))
     same = " AND ".join(f"i.{quoted(k)}=f.{quoted(k)}" for k in there.key)
     # Named in SET, a column that notes the time of every change does not.
@@ -129,12 +129,8 @@ def _keys(session: "Connection[Any]", table: Table) -> Iterator[str]:
     for start in range(0, len(keys), _KEYS):
         part = keys[start : start + _KEYS]
         yield " OR ".join(
-            "(" + " AND ".join(f"{n}={_text(v)}" for n, v in zip(names, key, strict=True)) + ")" for key in part
+            "(" + " AND ".join(f"{n}={text(v)}" for n, v in zip(names, key, strict=True)) + ")" for key in part
         )
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _batches(tuples: Sequence[bytes]) -> Iterator[list[bytes]]:

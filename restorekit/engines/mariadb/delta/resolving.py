@@ -42,7 +42,8 @@ class Relations:
     """Everything that ties findings to each other. Rows whose parent is the same on both sides have none here.
 
     `holders`: other rows of live that have a unique value of a row of the backup, with the name of the index. `reused`:
-    live's row under that key is evidently another one.
+    live's row under that key is evidently another one. `unreachable`: rows that need one which live lacks, of a table
+    whose rows cannot come along.
     """
 
     ops: dict[Name, str] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Relations:
     holders: dict[Name, list[tuple[Name, str]]] = field(default_factory=dict)
     children: dict[Name, list[Child]] = field(default_factory=dict)
     reused: set[Name] = field(default_factory=set)
+    unreachable: dict[Name, str] = field(default_factory=dict)
 
 
 class Trouble(NamedTuple):
