@@ -1,5 +1,6 @@
 """Every differing row is counted, with any kind of key and without one; values stay on their servers."""
 
+import contextlib
 import random
 
 import pytest
@@ -10,6 +11,11 @@ from servers.mariadb_live import Quiet, live_on
 
 from restorekit.engines.mariadb import chunks
 from restorekit.engines.mariadb.compare import compare
+from restorekit.engines.mariadb.connect import quoted
+from restorekit.engines.mariadb.contents import contents
+from restorekit.engines.mariadb.delta import names
+from restorekit.engines.mariadb.fingerprint import row_value
+from restorekit.engines.mariadb.tables import tables
 from restorekit.errors import Cancelled
 from restorekit.model.database import Where
 
@@ -188,3 +194,127 @@ def test_cancel_ends_the_statements_on_the_servers(schemas):
         with pytest.raises(Cancelled):
             compare(live_on(schemas), Where(schema_name="s"), Where(schema_name="l"), ["t"], 5, Hurried())
         assert schemas.one(waiting) == 0
+
+
+FINDINGS = KEYS | {
+    "decimal, date": ("a DECIMAL(12,3), b DATE, PRIMARY KEY (a, b)", "n/8, '2026-01-01'+INTERVAL n DAY"),
+    "timestamp, bits": ("a TIMESTAMP(3), b BIT(40), PRIMARY KEY (b, a)", "'2026-03-29'+INTERVAL n SECOND, n*n"),
+    "names of ours": ("rk_op INT, RK_Live INT, rk_proven INT, rk_no INT, PRIMARY KEY (rk_op, rk_no)", "n, n, n, n"),
+    "enum, odd name": ("`a ``b%s` ENUM('x','y'), c INT, PRIMARY KEY (c, `a ``b%s`)", "1 + n % 2, n"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(FINDINGS.keys() - {"none", "nullable unique only"}))
+def test_what_differs_is_remembered_with_the_value_of_both_sides(schemas, kind):
+    """A fingerprint is the sum of row values: so the findings must make up exactly for the two fingerprints."""
+    definition, values = FINDINGS[kind]
+    both(schemas, f"CREATE TABLE t ({definition}, v VARCHAR(20), d DOUBLE)")
+    both(schemas, f"INSERT INTO t SELECT {values}, CONCAT('row ',n), n/3 FROM (SELECT seq n FROM seq_1_to_900) AS q")
+    schemas.script("UPDATE l.t SET v='x' WHERE v IN ('row 10','row 11'); DELETE FROM l.t WHERE v IN ('row 20','row 9')")
+    schemas.script("DELETE FROM s.t WHERE v='row 30'")
+    (found,) = differences(schemas, "t")
+    assert (found.missing, found.changed, found.extra, found.no_delta) == (2, 2, 1, "")
+    with contextlib.closing(schemas.connect()) as connection:
+        connection.query("SET time_zone='+00:00'")
+        (ours,) = tables(connection, "s")
+        (theirs,) = tables(connection, "l")
+    mine = names.own(ours.columns)
+    assert {mine.op.casefold(), mine.live.casefold()}.isdisjoint(c.name.casefold() for c in ours.columns)
+    same = " AND ".join(f"f.{quoted(k)}=t.{quoted(k)}" for k in ours.key)
+    for side, column, ops in ((ours, mine.proven, {"I": 2, "U": 2}), (theirs, mine.live, {"D": 1, "U": 2})):
+        value = f"(SELECT {row_value(side.stored)} FROM {side.full} AS t WHERE {same})"
+        there = f"SELECT {mine.op},COUNT(*) FROM {names.found('t')} AS f WHERE {column}={value} GROUP BY 1"
+        assert dict(schemas.rows(f"SET STATEMENT time_zone='+00:00' FOR {there}")) == ops
+    left, right = (contents(live_on(schemas), Where(schema_name=s)).tables[0].fingerprint for s in "ls")
+    change = schemas.one(f"SELECT IFNULL(SUM({mine.proven}),0)-IFNULL(SUM({mine.live}),0) FROM {names.found('t')}")
+    assert int(right.value) - int(left.value) == int(change)
+
+
+def test_keys_that_the_collation_takes_for_equal_are_one_row(schemas):
+    both(schemas, "CREATE TABLE t (k VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)")
+    both(schemas, "INSERT INTO t VALUES ('a', 1), ('B', 2), ('c', 3)")
+    schemas.script("UPDATE l.t SET k='A' WHERE v=1; DELETE FROM l.t WHERE v=2; INSERT INTO l.t VALUES ('D', 4)")
+    (found,) = differences(schemas, "t")
+    assert (found.missing, found.changed, found.extra) == (1, 1, 1)
+    kept = schemas.rows("SELECT rk_op, k, rk_live IS NULL, rk_proven IS NULL FROM rk_found.t ORDER BY k")
+    assert kept == [("U", "a", 0, 0), ("I", "B", 1, 0), ("D", "D", 0, 1)]
+
+
+def test_findings_are_those_of_the_last_comparison(schemas):
+    both(schemas, "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT PRIMARY KEY)")
+    schemas.script("INSERT INTO s.t VALUES (1); INSERT INTO s.u VALUES (1)")
+    differences(schemas, "t", "u")
+    schemas.script("DELETE FROM s.t")
+    differences(schemas, "t")
+    assert schemas.rows("SELECT table_name FROM information_schema.tables WHERE table_schema='rk_found'") == [("t",)]
+    assert schemas.one("SELECT COUNT(*) FROM rk_found.t") == 0
+    assert schemas.rows("SELECT name, carried, no_delta, recorded FROM rk_noted.tables") == [("t", 0, "", 1)]
+
+
+AGAINST = {
+    "no key": ("a INT", "", "no key"),
+    "only a nullable unique key": ("a INT UNIQUE", "", "no key"),
+    "a key of a part of a text": ("a TEXT NOT NULL, UNIQUE (a(10))", "", "no key"),
+    "a float for a key": ("a FLOAT PRIMARY KEY", "", "no key"),
+    "no transactions": ("a INT PRIMARY KEY", "ENGINE=MyISAM", "MyISAM tables know no transactions"),
+    "history": ("a INT PRIMARY KEY", "WITH SYSTEM VERSIONING", "history"),
+    "fine": ("a INT PRIMARY KEY, g INT AS (a+1) VIRTUAL, j JSON, p POINT, b BIT(3), i INT INVISIBLE", "", ""),
+    "partitioned": ("a INT PRIMARY KEY", "PARTITION BY HASH (a) PARTITIONS 3", ""),
+}
+
+
+@pytest.mark.parametrize("kind", AGAINST)
+def test_why_rows_cannot_be_written_one_by_one(schemas, kind):
+    columns, options, reason = AGAINST[kind]
+    both(schemas, f"CREATE TABLE t ({columns}) {options}; INSERT INTO t (a) VALUES (1),(2)")
+    schemas.script("DELETE FROM l.t WHERE a=1")
+    (found,) = differences(schemas, "t")
+    assert (found.missing, found.extra) == (1, 0)
+    assert reason in found.no_delta if reason else not found.no_delta
+
+
+def test_more_reasons(schemas):
+    both(schemas, "CREATE TABLE t (a INT PRIMARY KEY, b INT); CREATE TABLE u (a INT PRIMARY KEY)")
+    schemas.script("ALTER TABLE l.t ADD c INT; INSERT INTO s.t VALUES (1,1); INSERT INTO s.u VALUES (1)")
+    schemas.script("CREATE DATABASE IF NOT EXISTS o; CREATE TABLE o.c (u INT, FOREIGN KEY (u) REFERENCES l.u (a))")
+    schemas.script("CREATE TRIGGER l.x BEFORE INSERT ON l.t FOR EACH ROW SET NEW.b=1")
+    try:
+        t, u = differences(schemas, "t", "u")
+    finally:
+        schemas.script("DROP DATABASE o")
+    assert (t.no_delta, t.triggers, t.schema_changed) == ("its definition differs", True, True)
+    assert (u.no_delta, u.triggers) == ("foreign keys of other databases point at it", False)
+
+
+def test_a_row_too_large_to_travel(schemas):
+    both(schemas, "CREATE TABLE t (a INT PRIMARY KEY, b LONGTEXT)")
+    schemas.script("INSERT INTO s.t VALUES (1, REPEAT('x', 9000000)), (2, 'short')")
+    assert "larger" in differences(schemas, "t")[0].no_delta
+    schemas.script("DELETE FROM s.t WHERE a=1")
+    assert differences(schemas, "t")[0].no_delta == ""
+
+
+def test_too_many_rows_are_counted_and_not_remembered(schemas):
+    both(schemas, "CREATE TABLE t (id INT PRIMARY KEY)")
+    schemas.script("INSERT INTO t SELECT seq FROM seq_1_to_100001", "s")
+    (found,) = differences(schemas, "t")
+    assert (found.missing, found.no_delta) == (100_001, "more than 100,000 rows differ")
+    assert schemas.rows("SELECT recorded FROM rk_noted.tables") == [(0,)]
+    schemas.script("DELETE FROM s.t WHERE id=7")
+    (found,) = differences(schemas, "t")
+    assert (found.missing, found.no_delta) == (100_000, "")
+    assert schemas.one("SELECT COUNT(DISTINCT id) FROM rk_found.t") == 100_000
+
+
+def test_costs_follow_the_difference(schemas):
+    both(
+        schemas, "CREATE TABLE t (id INT PRIMARY KEY, a INT, KEY (a)); INSERT INTO t SELECT seq, 1 FROM seq_1_to_20000"
+    )
+    schemas.script("UPDATE l.t SET a=2 WHERE id=5")
+    few = differences(schemas, "t")[0].costs
+    schemas.script("UPDATE l.t SET a=2")
+    many = differences(schemas, "t")[0].costs
+    assert few.delta_s < few.exchange_s
+    assert few.delta_bytes < few.exchange_bytes / 100
+    assert many.delta_s > many.exchange_s
+    assert many.delta_blocked_s > many.exchange_blocked_s
