@@ -41,6 +41,7 @@ SHOP = (
     insert("pages", ("1, NULL, 'home'", "2, 1, 'shop'", "3, 2, 'socks'", "4, 3, 'red'", "5, NULL, 'other'")),
     insert("visits", (f"'v{i % 3}', 'page'" for i in range(9))),
 )
+OF_TODAY = ("INSERT INTO orders VALUES (1, 9, 'new', 'of today'), (2, 10, 'new', 'of today')",)
 CANARY = "kanarienvogel"
 
 
@@ -304,46 +305,40 @@ class DeltaContract:
 
     # conflicts
 
-    @pytest.mark.parametrize("rows", ["missing", "changed", "all"])
-    def test_an_id_that_another_row_took_is_a_conflict(self, shop: Shop, rows: Rows) -> None:
+    @pytest.mark.parametrize(("rows", "missing"), [("missing", 58), ("changed", 0), ("all", 58)])
+    def test_an_id_that_another_row_took_is_a_conflict(self, shop: Shop, rows: Rows, missing: int) -> None:
         """After a TRUNCATE the counter starts again: order 1 is a new order, and the old one must not go under."""
-        before = shop.happens(
-            "DELETE FROM order_lines",
-            "DELETE FROM orders",
-            "INSERT INTO orders VALUES (1, 9, 'new', 'of today'), (2, 10, 'new', 'of today')",
-        )
-        picked = shop.pick("orders", rows=rows)
+        shop.happens("DELETE FROM order_lines", "DELETE FROM orders", *OF_TODAY)
+        shop.look()
+        pick, every = Pick(tables=("orders",), rows=rows, filtered=True), {"": "id > 0"}
+        picked = shop.choose(pick, every)
         assert kinds(picked) == {("orders", "id_reused", "")}
         assert picked.selection.conflict_count == 2
         assert {c.key["id"] for c in picked.conflicts} == {1, 2}
-        one = chosen(picked, "orders")
-        assert (one.insert, one.change, one.left) == ({"missing": 58, "changed": 0, "all": 58}[rows], 0, one.left)
-        ours = shop.choose(Pick(tables=("orders",), rows=rows, conflicts="ours"))
-        assert chosen(ours, "orders").change == 2
-        for kept in ("theirs", "skip"):
-            other = shop.choose(Pick(tables=("orders",), rows=rows, conflicts=kept))
-            assert (chosen(other, "orders").change, chosen(other, "orders").skipped) == (0, 2)
-        if rows == "changed":
-            return
-        theirs = shop.choose(Pick(tables=("orders",), rows=rows, conflicts="theirs"))
-        done = shop.swap(shop.order(theirs.selection))
+        assert (chosen(picked, "orders").insert, chosen(picked, "orders").change) == (missing, 0)
+        for said, change, skipped in (("ours", 2, 0), ("theirs", 0, 2), ("skip", 0, 2)):
+            one = chosen(shop.choose(pick.model_copy(update={"conflicts": said}), every), "orders")
+            assert (one.insert, one.change, one.skipped) == (missing, change, skipped)
+
+    def test_the_order_of_today_or_that_of_the_backup(self, shop: Shop) -> None:
+        before = shop.happens("DELETE FROM order_lines", "DELETE FROM orders", *OF_TODAY)
+        done = shop.bring_back("orders", rows="missing", conflicts="theirs")
         assert shop.ids("orders") == list(range(1, 61))
         assert shop.ids("orders", "note = 'of today'") == [1, 2]
         shop.undo(done)
         assert facts(shop.now()) == facts(before)
-        done = shop.swap(shop.order(shop.choose(Pick(tables=("orders",), rows=rows, conflicts="ours")).selection, "r2"))
+        ours = shop.pick("orders", rows="missing", conflicts="ours").selection
+        done = shop.swap(shop.order(ours, "r2"))
         assert shop.now().table("orders") == shop.staged.proven.table("orders")
         shop.undo(done, "r2u")
         assert facts(shop.now()) == facts(before)
 
     def test_new_rows_are_kept_even_under_an_id_of_the_backup(self, shop: Shop) -> None:
-        shop.happens(
-            "DELETE FROM order_lines", "DELETE FROM orders", "INSERT INTO orders VALUES (1, 9, 'new', 'of today')"
-        )
+        shop.happens("DELETE FROM order_lines", "DELETE FROM orders", *OF_TODAY)
         picked = shop.pick("orders", keep_new=True, conflicts="ours")
-        assert (chosen(picked, "orders").insert, chosen(picked, "orders").change) == (59, 0)
+        assert (chosen(picked, "orders").insert, chosen(picked, "orders").change) == (58, 0)
         shop.swap(shop.order(picked.selection))
-        assert shop.ids("orders", "note = 'of today'") == [1]
+        assert shop.ids("orders", "note = 'of today'") == [1, 2]
 
     def test_an_order_does_not_hang_on_a_stranger_without_a_word(self, shop: Shop) -> None:
         shop.happens(
@@ -446,6 +441,23 @@ class DeltaContract:
             shop.engine.exchange(order, promoted, QUIET)
         assert "orders" in " ".join([raised.value.message, *raised.value.details])
         assert shop.engine.outcome(order.id) is None
+
+    @pytest.mark.parametrize("leave", [{"accept_changes": True}, {"policy": policy()}], ids=["said", "policy"])
+    def test_whole_tables_do_not_wait_until_nobody_writes_where_that_is_allowed(self, shop: Shop, leave: Any) -> None:
+        """Writers never rest. What they wrote since it was shown is kept and named, as where tables are exchanged."""
+        shop.happens("UPDATE orders SET status = 'paid' WHERE id IN (3, 4)", "DELETE FROM order_lines WHERE pos = 2")
+        selection = shop.pick("orders", "order_lines").selection
+        order = shop.order(selection, gate="closed").model_copy(update=leave)
+        promoted = shop.engine.promote(order, QUIET)
+        wrote = shop.happens(
+            "UPDATE orders SET status = 'sent' WHERE id IN (4, 9)",
+            "INSERT INTO orders VALUES (80, 1, 'open', 'beside')",
+        )
+        done = shop.engine.exchange(order, promoted, QUIET)
+        assert facts(shop.now()) == facts(shop.staged.proven)
+        assert [s.name for s in done.slipped] == ["orders"]
+        shop.undo(done)
+        assert facts(shop.now()) == facts(wrote)
 
     # live moves on
 
@@ -637,7 +649,7 @@ class DeltaContract:
             "DELETE FROM orders WHERE id = 99",
             "DELETE FROM customers WHERE id = 99",
             f"INSERT INTO customers VALUES (98, 'x', '{CANARY}@example.org', '{CANARY}')",
-            f"UPDATE orders SET customer = 3, status = '{CANARY}', note = '{CANARY}' WHERE id = 2",
+            f"UPDATE orders SET customer = 9, status = '{CANARY}', note = '{CANARY}' WHERE id = 2",
         )
         found = shop.look()
         pick, conditions = (
