@@ -31,12 +31,28 @@ from restorekit.engines.mariadb.delta.working import (
     yield_uniques,
 )
 from restorekit.engines.mariadb.live import Live
+from restorekit.engines.mariadb.tables import Table
 from restorekit.errors import LiveChanged, PreflightRefused, RestorekitError, UndoImpossible
+from restorekit.model.contents import Fingerprint
 from restorekit.model.exchange import Applied
 from restorekit.model.value import Value
 
 _NO_RIGHT = 1227
 _LOOK_AGAIN = "Look at the new difference and approve it, or repeat with --accept-changes."
+
+
+class NotWhole(LiveChanged):
+    """With the rows chosen a table is not what was proven as a whole."""
+
+    def __init__(self, tables: Sequence[str]) -> None:
+        """`tables` are those."""
+        super().__init__(
+            f"with the rows chosen {', '.join(tables)} would not be what was proven: it was written to since; "
+            "live is as before",
+            hint=_LOOK_AGAIN,
+            details=tuple(f"{name}: rows beside those chosen differ" for name in tables),
+        )
+        self.tables = tuple(tables)
 
 
 class Written(Value):
@@ -210,26 +226,30 @@ def _prove(scene: Scene, working: list[Working]) -> None:
             writing.prove_rows(scene.session, each)
     whole = [w for w in working if w.delta.goal is not None]
     if wrong := _unlike(scene.live, whole):
-        raise scene.refusal(
-            f"with the rows chosen {', '.join(wrong)} would not be what was proven: it was written to since",
-            [f"{name}: rows beside those chosen differ" for name in wrong],
-        )
+        raise NotWhole(wrong)
 
 
 def _unlike(live: Live, whole: list[Working]) -> list[str]:
-    """Tables that are not what was proven as a whole, summed up by several sessions that see what is not committed yet.
+    """Tables that are not what was proven as a whole. Nobody else writes: the gate is closed.
 
-    Nobody else writes, the gate is closed. If somebody does past it, the sum differs: that is what it is for.
+    If somebody does past it, the sum differs: that is what it is for.
     """
-    if not whole:
-        return []
+    wrong = []
+    for carried in (False, True):
+        some = [w for w in whole if w.delta.carried is carried]
+        found = seen_now(live, [w.shape.table for w in some], carried=carried)
+        wrong += [w.shape.table.name for w in some if found[w.shape.table.name] != w.delta.goal]
+    return sorted(wrong)
+
+
+def seen_now(live: Live, tables: Sequence[Table], *, carried: bool = False) -> dict[str, Fingerprint]:
+    """Fingerprints of tables as they are at this instant, with what nobody has committed yet; by several sessions."""
+    if not tables:
+        return {}
     with contextlib.ExitStack() as stack:
-        sessions = [stack.enter_context(contextlib.closing(live.connect())) for _ in range(live.settings.workers)]
+        sessions = [
+            stack.enter_context(contextlib.closing(live.connect())) for _ in range(max(1, live.settings.workers))
+        ]
         for session in sessions:
             rows(session, "SET SESSION tx_isolation='READ-UNCOMMITTED'")
-        wrong = []
-        for carried in (False, True):
-            some = [w for w in whole if w.delta.carried is carried]
-            found = table_sums(sessions, [w.shape.table for w in some], carried=carried)
-            wrong += [w.shape.table.name for w in some if found[w.shape.table.name] != w.delta.goal]
-    return sorted(wrong)
+        return table_sums(sessions, tables, carried=carried)

@@ -24,15 +24,16 @@ class ForeignKey(Value):
     text: str
 
 
-def pointing_in(connection: "Connection[Any]", schema: str) -> tuple[str, ...]:
-    """Tables of other schemas with a foreign key into this one, as `schema.table`."""
+def pointing_in(connection: "Connection[Any]", schema: str, parents: AbstractSet[str] | None = None) -> tuple[str, ...]:
+    """Tables of other schemas with a foreign key into this one (or only to these tables of it), as `schema.table`."""
     found = rows(
         connection,
-        "SELECT DISTINCT CONCAT(constraint_schema,'.',table_name) FROM information_schema.referential_constraints "
+        "SELECT CONCAT(constraint_schema,'.',table_name), referenced_table_name "
+        "FROM information_schema.referential_constraints "
         "WHERE unique_constraint_schema=%s AND constraint_schema<>%s ORDER BY 1",
         [schema, schema],
     )
-    return tuple(name for (name,) in found)
+    return tuple(dict.fromkeys(name for name, parent in found if parents is None or parent in parents))
 
 
 def torn(connection: "Connection[Any]", schema: str, moving: AbstractSet[str]) -> tuple[str, ...]:

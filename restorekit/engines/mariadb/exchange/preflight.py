@@ -11,7 +11,7 @@ from pymysql.connections import Connection
 from restorekit.engines.mariadb.connect import MARKER_SCHEMA, one, rows
 from restorekit.engines.mariadb.exchange import keys, lease, marker, rename, traffic
 from restorekit.engines.mariadb.exchange.accounts import covering, mightier, survey
-from restorekit.engines.mariadb.exchange.promote import COMING, sequences, unknown_sequences, wanted
+from restorekit.engines.mariadb.exchange.promote import COMING, by_rows, sequences, unknown_sequences, wanted
 from restorekit.engines.mariadb.live import Live, reading
 from restorekit.engines.mariadb.objects import Definitions, harvest, missing_definers, under_name
 from restorekit.errors import PreflightRefused, Temporary
@@ -22,7 +22,12 @@ _NEEDED = (
     *("SELECT", "INSERT", "CREATE", "DROP", "ALTER", "TRIGGER", "EVENT", "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE"),
     *("ALTER ROUTINE", "LOCK TABLES", "RELOAD", "PROCESS", "CREATE USER", "CONNECTION ADMIN", "SET USER"),
 )
+_WRITING = ("UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
 _SPARE = 1.1
+_ROW_BYTES = 100
+_IMAGES = 4
+"""Times a row that is written one by one goes through the binary log: what it was, what it is, and the way back."""
+
 _SHORTER = "Restore it under a shorter name with --as."
 
 
@@ -41,6 +46,19 @@ class Scene:
         names = {a.name for a in self.order.actions if a.method in COMING or a.method == "remove"}
         return frozenset(names | sequences(self.order) | unknown_sequences(self.order))
 
+    @property
+    def checks(self) -> tuple[Callable[["Scene"], Iterator[Finding]], ...]:
+        """What to look at: where writers are not held back, only what concerns single rows."""
+        return CHECKS if self.order.gate == "closed" else OPEN_CHECKS
+
+    @property
+    def log_bytes(self) -> int:
+        """About how much the rows that are written one by one put into the binary log, in one piece."""
+        rows_of = {t.name: t.writes for t in self.order.selection.tables} if self.order.selection else {}
+        tables = [t for t in self.order.proven.tables if t.name in by_rows(self.order)]
+        wide = {t.name: _ROW_BYTES + t.size_bytes // max(1, t.rows or 0) for t in tables}
+        return sum(_IMAGES * wide[name] * rows_of.get(name, 0) for name in wide)
+
 
 def preflight(live: Live, order: ExchangeOrder) -> list[Finding]:
     """All findings, gravest first; empty if nothing speaks against it. Raises EngineUnavailable."""
@@ -51,7 +69,7 @@ def preflight(live: Live, order: ExchangeOrder) -> list[Finding]:
             scene = Scene(live, session, staging, order)
             found = list(rights(scene))
             if not found or found[0].severity != "refuse":  # without them the other questions cannot be asked
-                found += [finding for check in (*CHECKS, disk) for finding in check(scene)]
+                found += [finding for check in (*scene.checks, disk) for finding in check(scene)]
         finally:
             session.close()
             staging.close()
@@ -63,7 +81,8 @@ def insist(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> None
     """Raise for the first thing that refuses (PreflightRefused) or must be waited for (Temporary, BackupRunning)."""
     staging = live.where_connect(order.staging)
     try:
-        found = [finding for check in CHECKS for finding in check(Scene(live, session, staging, order))]
+        scene = Scene(live, session, staging, order)
+        found = [finding for check in scene.checks for finding in check(scene)]
     finally:
         staging.close()
     if refused := [f for f in found if f.severity == "refuse"]:
@@ -129,7 +148,7 @@ def _customers(ungated: tuple[str, ...]) -> list[str]:
 
 def foreign_keys(scene: Scene) -> Iterator[Finding]:
     """Foreign keys that would be torn, or that point in from elsewhere."""
-    if outside := keys.pointing_in(scene.session, scene.order.target):
+    if outside := keys.pointing_in(scene.session, scene.order.target, None if scene.moving else by_rows(scene.order)):
         yield _refuse(
             "foreign_fk",
             f"foreign keys of other databases point into {scene.order.target}: {', '.join(outside[:10])}",
@@ -216,6 +235,20 @@ def engines(scene: Scene) -> Iterator[Finding]:
         yield _warn("no_transactions", f"tables without transactions: {', '.join(plain)}")
 
 
+def binlog_cache(scene: Scene) -> Iterator[Finding]:
+    """Rows written in one transaction must fit into what the server lets one transaction log."""
+    if not by_rows(scene.order) or not one(scene.session, "SELECT @@log_bin"):
+        return
+    room = int(one(scene.session, "SELECT @@max_binlog_cache_size"))
+    if scene.log_bytes > room:
+        yield _refuse(
+            "binlog_cache",
+            f"the rows to be written need about {scene.log_bytes >> 10} KiB of binary log in one transaction, the "
+            f"server's max_binlog_cache_size is {room >> 10} KiB",
+            "Raise it, or restore these tables whole with --method exchange.",
+        )
+
+
 def extras(scene: Scene) -> Iterator[Finding]:
     """Tables that only live has and that would go into the undo copy; a default character set that differs."""
     if gone := [a.name for a in scene.order.actions if a.method == "remove"]:
@@ -237,7 +270,8 @@ def rights(scene: Scene) -> Iterator[Finding]:
         "CONCAT('''', REPLACE(CURRENT_USER(),'@','''@'''), '''')"
     )
     held = {word for (word,) in rows(scene.session, listing)}
-    if lacking := [word for word in _NEEDED if word not in held]:
+    needed = (*_NEEDED, *_WRITING) if by_rows(scene.order) else _NEEDED
+    if lacking := [word for word in needed if word not in held]:
         yield _refuse(
             "rights", f"restorekit's account lacks {', '.join(lacking)}", "`restorekit doctor` has the GRANT."
         )
@@ -256,7 +290,7 @@ def disk(scene: Scene) -> Iterator[Finding]:
         return
     coming = wanted(scene.order)
     size = sum(t.size_bytes for t in scene.order.proven.tables if t.name in coming)
-    need = int(size * _SPARE * (2 if one(scene.session, "SELECT @@log_bin") else 1))
+    need = int((size + scene.log_bytes) * _SPARE * (2 if one(scene.session, "SELECT @@log_bin") else 1))
     room = os.statvfs(data)
     free = room.f_bavail * room.f_frsize
     if free < need:
@@ -278,4 +312,7 @@ CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     definers,
     engines,
     extras,
+    binlog_cache,
 )
+OPEN_CHECKS = (names, covered, foreign_keys, topology, binlog_cache)
+"""Without a gate nobody is held back and nothing changes its place: backups and other transactions do no harm."""

@@ -13,6 +13,7 @@ from pymysql.connections import Connection
 from restorekit.engines.mariadb.connect import one, rows
 from restorekit.engines.mariadb.contents import contents
 from restorekit.engines.mariadb.delta import carrying
+from restorekit.engines.mariadb.delta.applying import NotWhole, seen_now
 from restorekit.engines.mariadb.delta.changeset import Delta, Stray, shapes
 from restorekit.engines.mariadb.delta.ties import Loose, loose_in
 from restorekit.engines.mariadb.exchange import furnishing, keys, marker, postcheck, rename
@@ -31,7 +32,7 @@ from restorekit.engines.mariadb.exchange.session import exclusive
 from restorekit.engines.mariadb.exchange.swap import Deed, Limits, perform, settle_one, tidy
 from restorekit.engines.mariadb.live import Live, translated
 from restorekit.engines.mariadb.objects import Definitions, harvest, under_name
-from restorekit.errors import EngineUnavailable, GateTimeout, LiveChanged, RestorekitError, Temporary
+from restorekit.errors import EngineUnavailable, GateTimeout, LiveChanged, ProofFailed, RestorekitError, Temporary
 from restorekit.model.contents import Contents, TableContents
 from restorekit.model.database import Where
 from restorekit.model.exchange import Exchanged, ExchangeOrder, Promoted, SlippedTable
@@ -61,9 +62,24 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
             allowed=lambda loose: _loose_in_staging(live, order, loose),
             limits=limits,
         )
-        return perform(live, session, journal, deed)
+        try:
+            return perform(live, session, journal, deed)
+        except NotWhole as error:
+            _find_out(live, session, order, error.tables)
+            raise
 
     return fenced(live, order.id, work)
+
+
+def _find_out(live: Live, session: "Connection[Any]", order: ExchangeOrder, tables: Sequence[str]) -> None:
+    """Raises ProofFailed where live is exactly as it was shown: then it was us who did not write what was proven."""
+    now = seen_now(live, [s.table for s in shapes(session, order.target, tables).values()])
+    shown = {t.name: t.fingerprint for t in order.live.tables if t.name in tables} if order.live else {}
+    if now == shown:
+        raise ProofFailed(
+            f"writing the rows chosen does not make {', '.join(tables)} what was proven; live is as before",
+            hint="Use --method exchange, and report it with the definition of the table.",
+        )
 
 
 def fenced(live: Live, order_id: str, work: Callable[["Connection[Any]"], Exchanged]) -> Exchanged:
@@ -244,7 +260,7 @@ def _intent(
         dead_man_s=order.policy.dead_man_s,
         began_at=marker.now(session),
         gate=survey(session, order.target) if there and not open_gate else Gate(kind="none", schema_name=order.target),
-        deltas=_deltas(live, session, order),
+        deltas=_deltas(live, order),
         open_gate=open_gate,
         before=harvest(session, order.target),
         drop=nothing,
@@ -264,24 +280,23 @@ def without(found: Contents, names: AbstractSet[str]) -> Contents:
     return found.model_copy(update={"tables": tuple(t for t in found.tables if t.name not in names)})
 
 
-def _deltas(live: Live, session: "Connection[Any]", order: ExchangeOrder) -> tuple[Delta, ...]:
+def _deltas(live: Live, order: ExchangeOrder) -> tuple[Delta, ...]:
     """The tables whose rows are written, and how each is proven.
 
     Of a volatile table it never matters what live holds: its chosen rows are written over whatever they are now.
     """
-    found = shapes(session, order.target, by_rows(order))
     accepts = order.accept_changes or order.policy.on_live_change == "keep_and_report"
     deltas = []
     with contextlib.closing(live.where_connect(order.staging)) as source:
-        for name, shape in sorted(found.items()):
-            volatile = _volatile(order, name)
+        for name in sorted(by_rows(order)):
+            volatile, shown = _volatile(order, name), order.live.table(name) if order.live else None
             whole = chosen(order, name).whole and order.gate == "closed"
             proven = order.proven.table(name)
             accepted: Stray = "overwrite" if whole or volatile else "leave"
             deltas.append(
                 Delta(
                     table=name,
-                    definition=shape.table.schema_hash,
+                    definition=shown.schema_hash if shown else "",
                     carried=carrying.carried(source, name),
                     stray=accepted if accepts or volatile else "refuse",
                     goal=proven.fingerprint if proven and whole and not volatile else None,
