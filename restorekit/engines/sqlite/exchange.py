@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from restorekit import crashpoint
-from restorekit.engines.sqlite import connect, holding, journal, schema
+from restorekit.engines.sqlite import connect, holding, journal, ways
 from restorekit.engines.sqlite.contents import describe
 from restorekit.engines.sqlite.delta.setting import Change, Mode
 from restorekit.engines.sqlite.finish import discard, finish, found_in_live, look, slipped
@@ -43,7 +43,7 @@ def promote(places: Places, order: ExchangeOrder, watch: Watch) -> Promoted:
     staged = places.path(order.staging)
     with connect.explained(f"database {order.target}"):
         holding.carry_rows(places, order, watch)
-        if rows_only(places, order):
+        if ways.rows_only(places, order):
             return holding.promoted(order.id, holding.rows_held(places, order.id), began)
         if order.live is not None:
             layout = _layout(places, order.target)
@@ -59,7 +59,7 @@ def exchange(places: Places, order: ExchangeOrder, promoted: Promoted, watch: Wa
         if already is not None:
             return already
         refuse_what_preflight_refuses(places, order)
-        way = _way(places, order)
+        way = ways.way(places, order)
         if promoted.order_id != order.id or not holding.complete(places, order, whole=way != "rows"):
             raise PreflightRefused(
                 f"the copy beside live of {order.id} is gone; live is untouched", hint="Promote again."
@@ -145,33 +145,6 @@ def retire(places: Places, exchanged: Exchanged) -> None:
             remove_database(path)
         journal.forget(places, exchanged.order_id)
         places.lock(exchanged.order_id).unlink(missing_ok=True)
-
-
-def rows_only(places: Places, order: ExchangeOrder) -> bool:
-    """True if the order writes rows and nothing else: no table as a whole, no view, trigger or version of its own."""
-    if order.live is None or any(a.method not in ("same", "delta") for a in order.actions):
-        return False
-    if not any(a.method == "delta" for a in order.actions):
-        return False
-    if not order.objects:
-        return True
-    with connect.reader(places.live(order.target)) as live, connect.frozen(places.path(order.staging)) as staged:
-        versions = ("user_version", "application_id")
-        said = [(set(schema.things(c)), [connect.pragma(c, name) for name in versions]) for c in (live, staged)]
-    return said[0] == said[1]
-
-
-def _way(places: Places, order: ExchangeOrder) -> Way:
-    """Pages where nothing of live stays; tables or rows where some of it is left alone; create where there is none."""
-    if order.live is None:
-        return "create"
-    if rows_only(places, order):
-        return "rows"
-    touched = {a.name for a in order.actions if a.method not in ("same", "delta")}
-    with connect.reader(places.live(order.target)) as live:
-        there = {t.name for t in schema.tables(live)}
-    damaged = any(t.rows is None for t in order.live.tables)  # only whole pages can replace what cannot be read
-    return "pages" if order.objects and (damaged or (there and there <= touched)) else "tables"
 
 
 @dataclass(frozen=True)

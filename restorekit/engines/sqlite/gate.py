@@ -200,7 +200,6 @@ def written(job: Job, live: sqlite3.Connection) -> Iterator[Held]:
         live.execute(f"CREATE TABLE {MARKER} (id TEXT NOT NULL)")
         live.execute(f"INSERT INTO {MARKER} VALUES (?)", (job.order_id,))
         live.set_progress_handler(None, 0)
-        crashpoint.here("sqlite.exchange.written")
         lock(live, "COMMIT", job.lock_wait_s)
     except BaseException as error:
         live.set_progress_handler(None, 0)

@@ -27,7 +27,7 @@ CRASH_POINTS = (
     "sqlite.exchange.intent",
     "sqlite.exchange.undo_copied",
     "sqlite.exchange.gated",
-    "sqlite.exchange.written",
+    "sqlite.delta.written",
     "sqlite.exchange.committed",
     "sqlite.exchange.exchanged",
     "sqlite.exchange.unmarked",

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
-from restorekit.engines.sqlite import connect, journal
+from restorekit.engines.sqlite import connect, journal, ways
 from restorekit.engines.sqlite.places import Places
 from restorekit.engines.sqlite.schema import MARKER
 from restorekit.errors import LiveChanged, PreflightRefused
@@ -25,9 +25,13 @@ def preflight(places: Places, order: ExchangeOrder) -> list[Finding]:
         return [
             _refuse("live_gone", f"the database {order.target} is no longer there", "Look at the difference again.")
         ]
-    live = places.live(order.target)
-    sizes = staged.stat().st_size, live.stat().st_size
-    return [*_layout(places, order), *_room(places, *sizes), *_gate(order, sizes[0])]
+    found = [*_layout(places, order), *_blocked(order)]
+    with connect.explained(f"database {order.target}"):
+        rows_only = ways.rows_only(places, order)
+    if rows_only:
+        return [*found, *_room(places, sum(a.size_bytes or 0 for a in order.actions), 0)]
+    size = staged.stat().st_size
+    return [*found, *_room(places, size, places.live(order.target).stat().st_size), *_gate(order, size)]
 
 
 def refuse_what_preflight_refuses(places: Places, order: ExchangeOrder) -> None:
@@ -98,6 +102,17 @@ def _room(places: Places, new: int, old: int) -> Iterator[Finding]:
     if free < needed:
         text = f"{needed} bytes are needed beside live and {free} are free"
         yield Finding(severity="wait", code="disk", text=text, hint="Free some space and try again.")
+
+
+def _blocked(order: ExchangeOrder) -> Iterator[Finding]:
+    """Rows written while a whole table is proven: as long as was foretold."""
+    foretold = sum(a.blocked_s or 0.0 for a in order.actions if a.method == "delta")
+    if order.gate == "closed" and foretold > order.policy.gate_max_s:
+        yield _refuse(
+            "gate_budget",
+            f"writers would be held for about {foretold:.1f} s, {order.policy.gate_max_s:g} s are allowed",
+            "Allow a longer `gate_max` in the playbook, or bring back only the rows that are missing.",
+        )
 
 
 def _gate(order: ExchangeOrder, size: int) -> Iterator[Finding]:

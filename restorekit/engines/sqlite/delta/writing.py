@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 
+from restorekit import crashpoint
 from restorekit.engines.sqlite import connect, rows, schema
 from restorekit.engines.sqlite.connect import literal, quoted
 from restorekit.engines.sqlite.delta import changeset
@@ -35,6 +36,7 @@ def write(live: sqlite3.Connection, change: Change) -> None:
         if wanted[one.name].whole and one.name in change.proven:
             _prove_whole(live, one.name, change.proven[one.name])
     _no_new_orphans(live, {s.name: (by_name[s.name], s.rows) for s in sets}, change)
+    crashpoint.here("sqlite.delta.written")
 
 
 class _Writing:
