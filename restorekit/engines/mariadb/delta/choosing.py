@@ -100,7 +100,7 @@ def _chosen(choosing: _Choosing, asked_of: Mapping[str, str]) -> Choice:
     made = tuple(_told(choosing, relations, resolved, name) for name in tables)
     stored, shown = conflicts.told(known, choosing.live.home.row_key, resolved.troubles)
     selection = Selection(
-        tables=tuple(t for t in made if t.writes or t.keep or t.left or t.whole),
+        tables=tuple(t for t in made if t.writes or t.keep or t.left or not pick.partial),
         conflicts=stored,
         conflict_count=len(resolved.troubles),
     )
