@@ -84,6 +84,7 @@ def exchange(places: Places, order: ExchangeOrder, promoted: Promoted, watch: Wa
             "refuse" if refuse else "leave",
             _inspector(record) if refuse else None,
             proven,
+            places.path(order.staging),
         )
         return _concluded(places, _run(places, record, how))
 
@@ -158,6 +159,7 @@ class How:
     moved: Mode
     inspect: Callable[[Path], None] | None = None
     proven: Mapping[str, Fingerprint | None] = field(default_factory=dict)
+    staged: Path | None = None
 
 
 def _run(places: Places, record: Record, how: How) -> Record:
@@ -192,7 +194,7 @@ def _work(places: Places, record: Record, how: How) -> Work:
     change = None
     if record.rows_of:
         files = places.rows_held(record.order_id), places.rows_undo(record.order_id)
-        change = Change(*files, places.target(record.target), how.moved, places.row_key, how.proven)
+        change = Change(*files, places.target(record.target), how.moved, places.row_key, how.proven, how.staged)
     return Work(record.actions, record.objects and record.way != "rows", change)
 
 

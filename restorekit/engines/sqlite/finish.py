@@ -99,10 +99,9 @@ def _moved(record: Record, done: list[tuple[Applied, int]]) -> Iterator[SlippedT
         shown = record.shown.table(one.name) if record.shown else None
         notes = [f"{one.moved} rows had changed meanwhile and are left as they are"] if one.moved else []
         notes += [f"{replaced} rows had changed meanwhile; what they had become is kept"] if replaced else []
-        for note in notes:
-            yield SlippedTable(
-                name=one.name, live_rows_shown=shown.rows if shown else None, live_rows_found=None, note=note
-            )
+        if notes:
+            count = shown.rows if shown else None
+            yield SlippedTable(name=one.name, live_rows_shown=count, live_rows_found=None, note="; ".join(notes))
 
 
 def slipped(record: Record, found: Contents) -> list[SlippedTable]:

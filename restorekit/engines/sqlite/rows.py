@@ -69,6 +69,15 @@ def named(key: Iterable[Any], row_key: bytes) -> str:
     return hashlib.blake2b(encoded(key), key=row_key[:64], digest_size=16).hexdigest()
 
 
+def bindable(key: Iterable[Any]) -> tuple[Any, ...] | None:
+    """A key, as stored, as SQLite takes it; None if a part of it is NULL, or bytes that are no text."""
+    try:
+        values = tuple(v.decode("utf-8") if isinstance(v, bytearray) else v for v in key)
+    except UnicodeDecodeError:
+        return None
+    return None if None in values else values
+
+
 def columns_of(table: Table) -> list[str]:
     """What identifies a row: its columns without generated ones; for a virtual table its rowid, too."""
     names = [c.name for c in table.columns]

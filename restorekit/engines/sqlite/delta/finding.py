@@ -85,7 +85,7 @@ class _Remembering(comparing.Walk):
         super().note(kind, row, live, columns)
         if self._shape is None or self._why_not:
             return
-        key = _bindable(row[0])
+        key = rows.bindable(row[0])
         if key is None or len(self._entries) >= findings.MOST:
             self._why_not = _NO_KEY if key is None else _TOO_MANY
             self._entries.clear()
@@ -111,15 +111,6 @@ class _Remembering(comparing.Walk):
             return table.model_copy(update={"no_delta": why})
         remembered = findings.remember(kept, self._shape, self._entries)
         return _joined(kept, remembered.found, self._shape, table, row_key)
-
-
-def _bindable(key: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """The key as SQLite takes it; None if a part of it is NULL or no text in the file's encoding."""
-    try:
-        values = tuple(v.decode("utf-8") if isinstance(v, bytearray) else v for v in key)
-    except UnicodeDecodeError:
-        return None
-    return None if None in values else values
 
 
 def _joined(

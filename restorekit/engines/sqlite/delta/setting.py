@@ -13,6 +13,7 @@ from restorekit.engines.sqlite.delta.changeset import Set
 from restorekit.engines.sqlite.delta.orphans import orphans
 from restorekit.engines.sqlite.delta.relations import OLD
 from restorekit.engines.sqlite.delta.shape import Shape, shapes
+from restorekit.engines.sqlite.delta.widening import widen
 from restorekit.engines.sqlite.schema import Unique
 from restorekit.errors import LiveChanged, RestorekitError, UndoImpossible
 from restorekit.model.contents import Fingerprint
@@ -36,7 +37,8 @@ undo       the same; and what stands in the way makes the undo impossible
 class Change:
     """A change set (`source`) for `live`, and the file that keeps the way `back`.
 
-    `proven` are the fingerprints of tables that may become the proven ones as wholes, where nobody else writes.
+    `proven` are the fingerprints of tables that may become the proven ones as wholes, where nobody else writes; of
+    these rows may also have been written beside the change, and are then taken from the `staged` database.
     """
 
     source: Path
@@ -45,6 +47,7 @@ class Change:
     mode: Mode
     row_key: bytes
     proven: Mapping[str, Fingerprint | None] = field(default_factory=dict)
+    staged: Path | None = None
 
     def refusal(self, text: str) -> RestorekitError:
         """The error for live not being as it was shown."""
@@ -59,6 +62,8 @@ def set_down(change: Change, check: Callable[[], None]) -> None:
     Reads live on a connection of its own, which sees it as it is before anything is written. `check` is asked often,
     and may raise. Raises LiveChanged, UndoImpossible, ProofFailed.
     """
+    if change.mode == "leave" and change.proven and change.staged is not None:
+        widen(change.source, change.staged, change.live, check)
     with connect.frozen(change.source) as source:
         encoding = str(connect.pragma(source, "encoding"))
     with changeset.created(change.back, encoding) as back:
