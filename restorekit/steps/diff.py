@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from restorekit.choosing import methods
-from restorekit.errors import NeedsChoice, UnknownName
+from restorekit.errors import NeedsChoice, UnknownName, UsageError
 from restorekit.model.contents import Contents, TableContents
 from restorekit.model.database import Where
 from restorekit.model.difference import Difference, ObjectDifference, TableAction, TableDifference, Wanted
@@ -90,7 +90,9 @@ def diff(proven: Proven, part: Part, engine: DiffingEngine, now: datetime, watch
     selection: Selection | None = None
     conflicts: tuple[ShownConflict, ...] = ()
     if any(a.method == "delta" for a in actions):
-        choice = engine.choose(proven.staged.where, where, _of(pick, actions), part.conditions, watch)
+        wanted = _of(pick, actions)
+        conditions = _about(part.conditions, wanted, scope)
+        choice = engine.choose(proven.staged.where, where, wanted, conditions, watch)
         selection, conflicts = choice.selection, choice.conflicts
         actions = methods.chosen(actions, selection, ground)
     difference = Difference(
@@ -137,6 +139,18 @@ def _of(pick: Pick | None, actions: Iterable[TableAction]) -> Pick:
     """The pick, over exactly the tables whose rows are written one by one."""
     names = tuple(a.name for a in actions if a.method == "delta")
     return (pick or Pick()).model_copy(update={"tables": names})
+
+
+def _about(conditions: Conditions | None, pick: Pick, scope: set[str]) -> Conditions | None:
+    """The conditions on tables of which rows are chosen; where a table is the same there is nothing to choose."""
+    if conditions is None:
+        return None
+    unknown = sorted(name for name in conditions if name and name not in scope)
+    if unknown:
+        raise UsageError(
+            f"no rows of {', '.join(unknown)} are wanted, but there is a condition on them; live is untouched"
+        )
+    return {name: sql for name, sql in conditions.items() if not name or name in (pick.tables or ())}
 
 
 def _live(engine: Describing, where: Where, plan: Plan) -> Contents | None:
