@@ -65,7 +65,7 @@ class Damage:
 
     def sql(self, rows: int) -> str:
         """The accident."""
-        chosen = f"CRC32(CONCAT('hit', seq)) % 1000000 < {self.share * 1_000_000:.0f}"
+        chosen = f"(seq = {rows // 2} OR CRC32(CONCAT('hit', seq)) % 1000000 < {self.share * 1_000_000:.0f})"
         if self.clustered:
             chosen = f"seq BETWEEN {rows // 3} AND {rows // 3 + max(1, round(rows * self.share)) - 1}"
         values = _VALUES.format(customers=_customers(rows), salt="late")

@@ -20,7 +20,6 @@ from servers.mariadb_live import Quiet
 from bench.accident import DATABASE, TABLE, Accident, Damage, Written
 from bench.table import Line, aligned, timed
 from restorekit.engines.mariadb.sandbox import running_marker
-from restorekit.errors import PreflightRefused
 from restorekit.model.difference import Difference, Wanted
 from restorekit.model.plan import Approval
 from restorekit.steps import diff, promote, swap
@@ -89,6 +88,7 @@ class Mending:
     time_goal: float | None = None
     size_goal: float | None = None
     lines: dict[str, Line] = field(init=False)
+    _refused: str = ""
 
     def __post_init__(self) -> None:
         name = self.damage.name
@@ -101,19 +101,20 @@ class Mending:
         }
 
     def round(self) -> list[Mended]:
-        """Both methods and the reload, and which of the methods is chosen where nobody insists."""
+        """The reload, the method chosen where nobody insists, and the other one, unless it is refused."""
         reload = self._reload()
-        made = {"delta": self._restored("delta"), "exchange": self._restored("exchange")}
+        chosen = self._restored(None)
+        made = {chosen.method: chosen}
+        if not self._refused:
+            other: Wanted = "delta" if chosen.method == "exchange" else "exchange"
+            made[other] = self._restored(other)
         for name, mended in made.items():
-            if mended is not None:
-                self.lines[name].pairs.append((mended.total_s, reload.total_s))
-                self.lines[f"{name} MB"].pairs.append((mended.written.megabytes, reload.written.megabytes))
-        done = [m for m in made.values() if m is not None]
-        chosen = made[self._choice()]
-        assert chosen is not None
-        self.lines["choice"].pairs.append((chosen.after_s, min(m.after_s for m in done)))
-        self.lines["choice"].what = f"planner's choice, {self.damage.name}: {chosen.method}"
-        return [reload, *done]
+            self.lines[name].pairs.append((mended.total_s, reload.total_s))
+            self.lines[f"{name} MB"].pairs.append((mended.written.megabytes, reload.written.megabytes))
+        choice = self.lines["choice"]
+        choice.pairs.append((chosen.after_s, min(m.after_s for m in made.values())))
+        choice.what = f"planner's choice, {self.damage.name}: {chosen.method}"
+        return [reload, *made.values()]
 
     def _reload(self) -> Mended:
         self.ground.harm(self.damage)
@@ -123,18 +124,16 @@ class Mending:
         self.ground.whole()
         return Mended("reload", {"load": spent}, written)
 
-    def _restored(self, method: Wanted) -> Mended | None:
-        """Find, carry beside live, write and prove. None where the method is refused; live is harmed still then."""
+    def _restored(self, method: Wanted | None) -> Mended:
+        """Find, carry beside live, write and prove."""
         ground, engine = self.ground, Watched(self.ground.engine)
         ground.harm(self.damage)
         before = ground.written()
-        try:
-            found = self._found(engine, method)
-        except PreflightRefused:
-            ground.reload()
-            return None
-        phases = {"live": engine.spent.pop("contents"), "compare": engine.spent.pop("compare")}
-        phases["choose"] = engine.spent.pop("choose", 0.0)
+        proven = diff.Proven(ground.plan, ground.staged, ground.verdict)
+        found = diff.diff(proven, diff.Part(method=method), engine, datetime.now(UTC), Quiet()).difference
+        self._refused = next(t.no_delta for t in found.tables if t.name == TABLE)
+        phases = {"live": engine.spent["contents"], "compare": engine.spent["compare"]}
+        phases["choose"] = engine.spent.get("choose", 0.0)
         order = self._order(found)
         phases["preflight"] = timed(lambda: swap.clear_to_swap(engine.preflight(order)))
         began = time.perf_counter()
@@ -147,18 +146,8 @@ class Mending:
         ground.whole()
         engine.drop_holding(order.id)
         engine.retire(exchanged)
-        return Mended(method, phases, written, exchanged.blocked_s)
-
-    def _found(self, engine: Any, method: Wanted | None) -> Difference:
-        proven = diff.Proven(self.ground.plan, self.ground.staged, self.ground.verdict)
-        return diff.diff(proven, diff.Part(method=method), engine, datetime.now(UTC), Quiet()).difference
-
-    def _choice(self) -> str:
-        """The method where nobody insists; live is mended again afterwards."""
-        self.ground.harm(self.damage)
-        found = self._found(self.ground.engine, None)
-        self.ground.reload()
-        return next(a.method for a in found.actions if a.name == TABLE)
+        used = next(a.method for a in found.actions if a.name == TABLE)
+        return Mended(used, phases, written, exchanged.blocked_s)
 
     def _order(self, found: Difference) -> Any:
         approval = Approval(restore_id="bench", over="", approved_by="bench", approved_at=datetime.now(UTC))
@@ -171,7 +160,9 @@ class Finding:
     """What differs in the large table, against a program that fetches all rows of both sides."""
 
     ground: Accident
-    line: Line = field(default_factory=lambda: Line("diff, 0.01 %", "fetching all rows of both sides", 0.2))
+    line: Line = field(
+        default_factory=lambda: Line("diff of a large table, 0.01 %", "fetching its rows of both sides", 0.2)
+    )
 
     def round(self) -> None:
         self.ground.harm(DAMAGES[0])
