@@ -17,7 +17,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from restorekit.engines.mariadb.connect import SESSION, rows
+from restorekit.engines.mariadb.connect import SESSION, quoted, rows
 from restorekit.engines.mariadb.contents import table_sums
 from restorekit.engines.mariadb.delta import ties, writing
 from restorekit.engines.mariadb.delta.changeset import Delta, shapes
@@ -148,6 +148,7 @@ def _shapes(scene: Scene) -> dict[str, Any]:
 def _pin(scene: Scene) -> None:
     """The session's settings: what is written is exactly what was proven, and nothing waits for long."""
     wait = max(1, round(scene.lock_wait_s))
+    rows(scene.session, f"USE {quoted(scene.schema)}")  # a DELETE of several tables is refused without one
     with contextlib.suppress(pymysql.err.OperationalError):  # not ours to choose: the server's own format it is
         rows(scene.session, "SET SESSION binlog_format='ROW'")
     rows(
