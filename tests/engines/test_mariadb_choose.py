@@ -334,6 +334,33 @@ def test_rows_that_are_needed_and_cannot_be_written(two: Two) -> None:
         two.choose("p", rows="missing")
 
 
+def test_a_parent_in_a_table_whose_differences_are_not_known(two: Two) -> None:
+    """It has no key: live is asked whether the parent is there."""
+    two.both("CREATE TABLE p (id INT, x INT, KEY (id)); CREATE TABLE c (id INT PRIMARY KEY, p INT)")
+    two.both("ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES p (id)")
+    two.both("INSERT INTO p VALUES (1,1),(2,2); INSERT INTO c VALUES (1,1),(2,2),(3,NULL)")
+    two.live("DELETE FROM c", "DELETE FROM p WHERE id=1")
+    with pytest.raises(PreflightRefused, match="no key"):
+        two.choose("c", rows="missing")
+    assert counts(two.choose("c", rows="missing", conditions={"c": "p=2 OR p IS NULL"})) == {"c": (2, 0, 0)}
+
+
+def test_neighbours_of_every_kind_are_looked_at(two: Two) -> None:
+    two.both(
+        "CREATE TABLE p (id INT PRIMARY KEY, x INT CHECK (x > 0), g INT AS (x*2) STORED UNIQUE, f FLOAT,"
+        " w POINT NOT NULL, t TEXT, FULLTEXT (t), SPATIAL KEY (w));"
+        "CREATE TABLE old (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id)) WITH SYSTEM VERSIONING;"
+        "INSERT INTO p (id, x, f, w, t) SELECT seq, seq, seq/3, POINT(seq, 1), 'w' FROM seq_1_to_9;"
+        "INSERT INTO old VALUES (1,1),(2,2)"
+    )
+    two.live("DELETE FROM p WHERE id>7", "UPDATE old SET p=3 WHERE id=1", "UPDATE p SET f=f+1, t='u' WHERE id=1")
+    two.live("INSERT INTO p (id, x, f, w) VALUES (50, 8, 1.5, POINT(0, 0))", "INSERT INTO old VALUES (7,50)")
+    choice = two.choose("p", rows="all", keep_new=True, conflicts="skip")
+    assert kinds(choice) == [("p", "unique_taken", "g")]
+    assert two.chosen("p") == [("I", 9), ("U", 1)]
+    assert kinds(two.choose("p", conflicts="theirs")) == [("p", "has_children", "old"), ("p", "unique_taken", "g")]
+
+
 def test_nothing_of_a_customer_leaves_the_sandbox(two: Two) -> None:
     two.both(ACCOUNTS)
     two.live("UPDATE accounts SET mail='canary@x', name='canary' WHERE id=4", "DELETE FROM posts WHERE id=4")

@@ -240,6 +240,20 @@ def test_keys_that_the_collation_takes_for_equal_are_one_row(schemas):
     assert kept == [("U", "a", 0, 0), ("I", "B", 1, 0), ("D", "D", 0, 1)]
 
 
+def test_a_float_is_remembered_with_the_digits_of_a_dump(schemas):
+    both(schemas, "CREATE TABLE t (id INT PRIMARY KEY, f FLOAT, v INT)")
+    schemas.script("INSERT INTO l.t VALUES (1,1.2345678,1),(2,7.6543217,2)", "l")
+    schemas.script("INSERT INTO s.t SELECT id, CAST(f AS CHAR), 5 FROM l.t WHERE id=1", "s")
+    differences(schemas, "t")
+    assert schemas.rows("SELECT carried FROM rk_noted.tables") == [(1,)]
+    with contextlib.closing(schemas.connect()) as connection:
+        (theirs,) = tables(connection, "l")
+    for carried, agree in ((True, 2), (False, 0)):
+        value = row_value(theirs.stored, carried=carried)
+        sql = f"SELECT COUNT(*) FROM rk_found.t AS f WHERE rk_live=(SELECT {value} FROM l.t AS t WHERE t.id=f.id)"
+        assert schemas.one(sql) == agree
+
+
 def test_findings_are_those_of_the_last_comparison(schemas):
     both(schemas, "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT PRIMARY KEY)")
     schemas.script("INSERT INTO s.t VALUES (1); INSERT INTO s.u VALUES (1)")

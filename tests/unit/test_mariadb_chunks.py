@@ -30,6 +30,17 @@ def test_neighbours_become_one_range():
     assert Cut("range", (ID,), (ID,), 10)._ranges([1, 2, 3, 7]) == [(10, 39), (70, 79)]
 
 
+@given(chunks=st.sets(st.integers(-400, 400)).map(sorted), each=st.sampled_from([16, 100_000]))
+def test_every_chunk_is_in_one_batch_and_batches_are_bounded(chunks, each):
+    cut = Cut("range", (ID,), (ID,), 10, each)
+    batches = list(cut.batches(chunks))
+    looked_at = [c for batch in batches for c in batch]
+    assert looked_at == sorted(set(looked_at))
+    assert set(chunks) <= set(looked_at) <= set(range(min(chunks, default=0), max(chunks, default=0) + 1))
+    assert len(looked_at) <= 4 * len(chunks)
+    assert all(len(cut._ranges(batch)) <= 100 and len(batch) * each <= 600_000 for batch in batches)
+
+
 def test_the_order_of_columns_does_not_matter():
     other = Column(name="a", data_type="text", charset="utf8mb4")
     assert row_text([ID, other]) == row_text([other, ID])

@@ -31,6 +31,8 @@ _LOOKED_AT = 500_000
 _RUNS = 100
 """Ranges in one statement: the server looks every row that it reads up in all of them."""
 
+_DENSE, _GAP = 4, 3
+
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _SPARSE = 4
 _SPARSE_ROWS = 2000
@@ -64,11 +66,11 @@ class Cut:
         )
 
     def batches(self, chunks: Sequence[int]) -> Iterator[Sequence[int]]:
-        """Parts of `chunks` (rising) that one statement looks at."""
+        """Parts of `chunks` (rising) that one statement looks at; some between them may be looked at, too."""
         most = max(1, _LOOKED_AT // self.each)
         batch: list[int] = []
         runs = 0
-        for chunk in chunks:
+        for chunk in _bridged(chunks) if self.kind == "range" else chunks:
             runs += self.kind == "range" and not (batch and batch[-1] == chunk - 1)
             if len(batch) >= most or runs > _RUNS:
                 yield batch
@@ -149,6 +151,17 @@ class Cut:
             else:
                 runs.append((low, high))
         return runs
+
+
+def _bridged(chunks: Sequence[int]) -> Iterator[int]:
+    """Where many differ, with the few that lie between two of them: one range instead of two."""
+    dense = bool(chunks) and len(chunks) * _DENSE > chunks[-1] - chunks[0]
+    last = None
+    for chunk in chunks:
+        if dense and last is not None and chunk - last <= _GAP:
+            yield from range(last + 1, chunk)
+        yield chunk
+        last = chunk
 
 
 def _list(chunks: Iterable[int]) -> str:

@@ -6,8 +6,8 @@ reading a row costs is taken from the comparison itself, on the servers that wil
 
 from restorekit.model.difference import Costs
 
-_SUMMED = 1.6
-"""A fingerprint of a row against its share of a comparison, whose hash is cheaper."""
+_SUMMED = 1.0
+"""A fingerprint against the first reading of a comparison: its hash is dearer, but several sessions share it."""
 
 _FETCH_S = 35e-6
 """Per differing row: out of the sandbox, and beside live."""
@@ -18,7 +18,7 @@ _WRITE_S = (15e-6, 7e-6)
 _LOAD_S = (4.5e-6, 2.5e-6)
 """Per row of an exchange: carried beside live; and for each secondary index."""
 
-_DELTA_BYTES = (600, 120)
+_DELTA_BYTES = (1000, 250)
 """Redo and binary log per differing row, before-image included; and for each secondary index."""
 
 _LOAD_BYTES = (240, 50)

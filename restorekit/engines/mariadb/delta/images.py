@@ -25,9 +25,12 @@ LIVE = "rk_live"
 CELL = 8
 """Characters of a hash of one column."""
 
-_WRITING = "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', foreign_key_checks=0, check_constraint_checks=0"
+_WRITING = (
+    "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', foreign_key_checks=0, check_constraint_checks=0, "
+    "system_versioning_alter_history=KEEP"
+)
 _BATCH = 1 << 20
-_KEYS = 500
+_KEYS = 200
 """Keys in one statement."""
 
 
