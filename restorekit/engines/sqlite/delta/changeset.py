@@ -101,10 +101,13 @@ def carry(staged: Path, target: Path, wanted: tuple[Selection, frozenset[str], b
     one, or a row that arrived is not the one that was proven.
     """
     selection, tables, row_key = wanted
+    found = staged.parent / findings.FOUND
+    if not found.exists():
+        raise _another(", ".join(sorted(tables)))
     with connect.frozen(staged) as source:
         encoding = str(connect.pragma(source, "encoding"))
     with created(target, encoding) as connection:
-        connection.execute(f"ATTACH {literal(connect.uri(staged.parent / findings.FOUND, 'mode=ro'))} AS {_FOUND}")
+        connection.execute(f"ATTACH {literal(connect.uri(found, 'mode=ro'))} AS {_FOUND}")
         connection.execute(f"ATTACH {literal(connect.uri(staged, 'mode=ro&immutable=1'))} AS {NEW}")
         known = findings.known(connection, _FOUND)
         by_name = shapes(connection, sorted(tables), NEW)

@@ -44,8 +44,10 @@ def _with_costs(read: Read, sizes: tuple[int, int], share: float | None) -> Tabl
         return table
     differing = table.missing + table.changed + table.extra
     scan = read.seconds * table.staging_rows / max(1, table.staging_rows + table.live_rows)
-    blocked = differing * _CHANGED_ROW_S + scan
     copied = size / _COPY_BYTES_S * (1.0 if share is None else share)
+    # Carried, kept and written; of a part of the file nobody knows what its rows weigh.
+    weight = 0.0 if share is None else 3 * copied * differing / max(1, table.staging_rows)
+    blocked = differing * _CHANGED_ROW_S + scan + weight
     loaded = table.staging_rows * _ROW_S * (1 + read.indexes) if share is None else 0.0
     copies = round(3 * size * (1.0 if share is None else share))
     costs = Costs(
