@@ -217,7 +217,7 @@ def _short(session: Any, table: Table) -> bool:
 def choose(shop: Lab, name: str, which: tuple[str, bool, Callable[[tuple[Any, ...]], bool]]) -> ChosenTable:
     """Choose among the differing rows of one table by comparing all of them, and write the choice into the sandbox."""
     kinds, keep_new, only = which
-    with contextlib.closing(connect.to_socket(shop.staging.socket, "root")) as session:
+    with contextlib.closing(connect.to_socket(shop.staging.socket, "root", schema=shop.schema)) as session:
         (table,) = described(session, shop.schema, frozenset({name}))
         carried = _short(session, table)
         live, proven = _values(shop.server, table, carried=carried), _values(shop.staging, table)
@@ -243,7 +243,17 @@ def choose(shop: Lab, name: str, which: tuple[str, bool, Callable[[tuple[Any, ..
             with session.cursor() as cursor:
                 places = ",".join(["%s"] * len(found[0]))
                 cursor.executemany(f"INSERT INTO {full} ({','.join(mine)},{key}) VALUES ({places})", found)
-        ops = [row[0] for row in found]
+        same = " AND ".join(f"i.{k}=d.{k}" for k in key.split(","))
+        pairs = f"{full} i JOIN {full} d ON {same} AND i.{mine.op}='I' AND d.{mine.op}='D'"
+        # Where only the collation takes two keys for equal, a missing and an extra row are one that changed.
+        connect.rows(session, f"UPDATE {pairs} SET i.{mine.live}=d.{mine.live}")
+        connect.rows(
+            session,
+            f"DELETE d FROM {full} d JOIN {full} i ON {same} AND i.{mine.live}=d.{mine.live} "
+            f"WHERE d.{mine.op}='D' AND i.{mine.op}='I'",
+        )
+        connect.rows(session, f"UPDATE {full} SET {mine.op}='U' WHERE {mine.op}='I' AND {mine.live} IS NOT NULL")
+        ops = [op for (op,) in connect.rows(session, f"SELECT {mine.op} FROM {full}")]
         return ChosenTable(
             name=name,
             insert=ops.count("I"),

@@ -367,8 +367,9 @@ def _judge(
     before = unchanged(session, journal)
     removed = frozenset(a.name for a in order.actions if a.method == "remove")
     goal = furnishing.arriving(before, staged, whole=order.objects, brought=coming - there, removed=removed)
-    # Triggers would fire on rows that are written, too: they go before and come back after.
-    drop, make = furnishing.change(before, goal, leaving | coming | by_rows(order))
+    # Triggers would fire on rows that are written, too: they go before and come back after, while nobody writes.
+    still = frozenset() if journal.open_gate else by_rows(order)
+    drop, make = furnishing.change(before, goal, leaving | coming | still)
     return journal.model_copy(
         update={
             "slipped": slipped,

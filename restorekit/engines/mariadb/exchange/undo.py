@@ -129,7 +129,8 @@ def _judge(session: "Connection[Any]", journal: Journal, earlier: Journal) -> Jo
     keys.must_be_closed(session, (journal.target, leaving), (journal.source, coming))
     before = unchanged(session, journal)
     goal = furnishing.returning(before, earlier.before, whole=earlier.objects, moved=leaving | coming)
-    drop, make = furnishing.change(before, goal, leaving | coming | rowwise.names(journal))
+    still = frozenset() if journal.open_gate else rowwise.names(journal)
+    drop, make = furnishing.change(before, goal, leaving | coming | still)
     return journal.model_copy(
         update={
             "leaving": tuple(sorted(leaving)),
