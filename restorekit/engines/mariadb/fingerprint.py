@@ -39,6 +39,8 @@ _PLAIN = frozenset(
 )
 """Types whose text holds neither `#` nor N."""
 
+_OBJECTS = frozenset({"uuid", "inet4", "inet6"})
+
 _UTF8_BYTES = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii", "binary"})
 """Character sets whose bytes are UTF-8 already (or must not be touched)."""
 
@@ -65,6 +67,9 @@ def _exact(column: Column, carried: bool) -> str:  # noqa: FBT001  # one private
         return f"CAST({name} AS DOUBLE)"
     if column.data_type == "bit":
         return f"CAST({name} AS UNSIGNED)"
+    if column.data_type in _OBJECTS:
+        # Beside these an N would become one of them, that is NULL: and where a value is missing could not be told.
+        return f"CAST({name} AS CHAR)"
     if column.charset is not None and column.charset not in _UTF8_BYTES:
         return f"CONVERT({name} USING utf8mb4)"
     return name
