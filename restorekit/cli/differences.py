@@ -47,7 +47,7 @@ def diff(
     answer.document(_shape(shapes.difference(story.difference), summary=summary))
     if not as_json:
         show.difference(answer, story.difference, hold.zone, summary=summary)
-        if story.difference.selection is not None:
+        if story.difference.pick is not None:
             picked.rows(answer, story.difference)
 
 

@@ -74,9 +74,20 @@ def _next(run: Run, receipt: Receipt | None, zone: str) -> list[str]:
     if receipt is not None and run.state == State.SWAPPED:
         return _swapped(run, receipt, zone)
     if receipt is not None and run.state == State.UNDONE:
-        return ["live changed back: it is as it was just before the swap", f"the other side is kept {_until(receipt)}"]
+        return [_back(receipt), f"the other side is kept {_until(receipt)}"]
     live = [] if run.failure or run.state in _LIVE_IS_ANOTHER else [UNTOUCHED]
     return live + [line.format(id=run.id) for line in _STEPS.get(run.state, ())]
+
+
+def _back(receipt: Receipt) -> str:
+    methods = {a.method for a in receipt.exchanged.actions} - {"same"}
+    if methods <= {"delta"}:
+        return "live changed back: these rows are as they were before the swap, what was written beside them stays"
+    if "delta" in methods:
+        return (
+            "live changed back: it is as it was just before the swap; what was written since beside single rows stays"
+        )
+    return "live changed back: it is as it was just before the swap"
 
 
 def _until(receipt: Receipt) -> str:

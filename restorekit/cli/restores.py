@@ -260,6 +260,8 @@ def evidence(hold: Door, answer: Out, run_id: str, *, summary: bool = True) -> N
         show.verdict(answer, story.verdict)
     if story.difference is not None:
         show.difference(answer, story.difference, hold.zone, summary=summary)
+        if story.difference.pick is not None:
+            picked.rows(answer, story.difference)
 
 
 def follow(hold: Door, answer: Out, run_id: str, *, patient: bool = True) -> None:
