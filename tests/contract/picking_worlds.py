@@ -214,10 +214,14 @@ class World:
 
     # both sides go on
 
-    def _damaged(self, backup: State) -> State:
+    def moved_on(self) -> State:
+        """Live a little later: customers never rest."""
+        return self._damaged(self.pair.live, most=2)
+
+    def _damaged(self, backup: State, most: int = 4) -> State:
         state = dict(backup)
         for table in self.tables:
-            for _ in range(self.random.randint(0, 4)):
+            for _ in range(self.random.randint(0, most)):
                 blow = self.random.choice(BLOWS)
                 state[table.name] = self._kept(table, blow(self, table, list(state[table.name])))
         for table in self.tables:

@@ -67,9 +67,10 @@ class MariaDBLab:
     def backup(self, database: str) -> bytes:
         return self._server.dump(database, "--hex-blob")
 
-    def clear(self) -> None:
-        """No database and no staging of an earlier test."""
-        for folder in self.engine._home.staging.glob("*"):  # type: ignore[attr-defined]
+    def clear(self, keep: str = "") -> None:
+        """No database and no staging of an earlier test, but for the sandbox to `keep`."""
+        staging = self.engine._home.staging  # type: ignore[attr-defined]
+        for folder in (f for f in staging.glob("*") if f.name != keep):
             self.engine.discard(Sandbox(id=folder.name, engine="db1", folder=str(folder), schema_name=""))
         system = "'mysql','sys','information_schema','performance_schema'"
         for (name,) in self._server.rows(
@@ -78,10 +79,10 @@ class MariaDBLab:
             self._server.rows(f"DROP DATABASE {quoted(name)}")
 
 
-def cleared(server: LiveServer) -> Iterator[MariaDBLab]:
-    """A lab that leaves nothing behind."""
+def cleared(server: LiveServer, keep: str = "") -> Iterator[MariaDBLab]:
+    """A lab that leaves nothing behind, but for the sandbox to `keep`."""
     lab = MariaDBLab(server)
     try:
         yield lab
     finally:
-        lab.clear()
+        lab.clear(keep)
