@@ -30,11 +30,11 @@ MIXED_OLD, MIXED_NEW = ("old", 172, "x", False), ("new", 200, "note 5", True)
 TEXT = SHOP.split("CREATE DEFINER")[0] + (
     "CREATE TABLE created (id INT PRIMARY KEY); INSERT INTO created VALUES (1);"
     "INSERT INTO settings VALUES ('state', 'new');"
-    "CREATE DEFINER=owner@localhost TRIGGER fires BEFORE UPDATE ON orders FOR EACH ROW SET NEW.note = 'fired';"
 )
+FIRES = "CREATE DEFINER=owner@localhost TRIGGER fires BEFORE UPDATE ON orders FOR EACH ROW SET NEW.note = 'fired'"
 DAMAGE = (
-    "UPDATE orders SET note='y' WHERE id=5; DELETE FROM orders WHERE id % 7 = 0; DROP TABLE created;"
-    "UPDATE settings SET v='old' WHERE k='state'; DROP TRIGGER fires; UPDATE orders SET note='x' WHERE id=5;"
+    "UPDATE orders SET note='x' WHERE id=5; DELETE FROM orders WHERE id % 7 = 0; DROP TABLE created;"
+    "UPDATE settings SET v='old' WHERE k='state';"
 )
 
 
@@ -110,6 +110,7 @@ def test_killed_while_rows_are_written_and_while_they_go_back(shop: Lab, point: 
 
 @points("mariadb.delta_committed", "mariadb.renamed")
 def test_killed_in_a_mixed_exchange_it_is_all_or_nothing(shop: Lab, point: str):
+    shop.sql(FIRES)
     grants, old = shop.grants(), shop.state()
     order = mixed(shop, "bbb1")
     promoted = exchange.promote(shop.live, order, Quiet())
@@ -182,6 +183,46 @@ def test_the_server_dies_in_the_middle(shop: Lab, point: str, kind: Any):
     assert state(shop) == with_table(NEW, kind is mixed)
     shop.undo(done, "ddd2")
     assert state(shop) == with_table(OLD, False)
+
+
+def test_standing_still_with_rows_locked_the_server_lets_them_go(shop: Lab):
+    """Without a gate there is no second process: the server itself ends a transaction in which nothing happens."""
+    before = shop.state()
+    order = shop.by_rows("eee1", ["orders"], gate="open", dead_man_s=1.0)
+    promoted = exchange.promote(shop.live, order, Quiet())
+    pid = grieved_at(
+        "mariadb.delta_written",
+        lambda: exchange.exchange(shop.live, order, promoted, Quiet()),
+        lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    )
+    os.waitpid(pid, os.WUNTRACED)
+    try:
+        shop.sql("SET innodb_lock_wait_timeout=20; UPDATE orders SET total=total WHERE id=5")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert ended(shop, "eee1").phase == "taken_back"
+    assert shop.state() == before
+
+
+@pytest.mark.long
+def test_stopped_with_the_gate_closed_the_second_process_takes_it_back(shop: Lab):
+    before = shop.state()
+    order = shop.by_rows("fff1", ["orders"], dead_man_s=1.0)
+    promoted = exchange.promote(shop.live, order, Quiet())
+    pid = grieved_at(
+        "mariadb.delta_written",
+        lambda: exchange.exchange(shop.live, order, promoted, Quiet()),
+        lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    )
+    os.waitpid(pid, os.WUNTRACED)
+    try:
+        assert ended(shop, "fff1").phase == "taken_back"
+        assert shop.state() == before
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert shop.state() == before
 
 
 @pytest.mark.long

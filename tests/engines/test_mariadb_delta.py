@@ -238,6 +238,25 @@ def test_undo_refuses_a_copy_that_is_not_what_was_put_there(shop: Lab):
     assert shop.server.rows("SHOW DATABASES LIKE 'rk\\_undo\\_jjj1'") == []
 
 
+def test_a_set_beside_live_that_somebody_changed_is_refused(shop: Lab, monkeypatch):
+    shop.sql(DAMAGE)
+    order = shop.by_rows("jjj3", ["orders"], rows="missing", keep_new=True)
+    promoted = exchange.promote(shop.live, order, Quiet())
+    before = shop.state()
+    forge = "UPDATE rk_hold_jjj3.orders SET note='forged' WHERE id=7"
+    at("mariadb.gated", lambda: shop.server.script(forge), monkeypatch)
+    with pytest.raises(ProofFailed, match="1 rows of orders would not be what was proven"):
+        exchange.exchange(shop.live, order, promoted, Quiet())
+    monkeypatch.undo()
+    assert shop.state() == before
+    with pytest.raises(ProofFailed, match="1 rows of orders beside live are not what was proven"):
+        exchange.exchange(shop.live, order, promoted, Quiet())
+    shop.server.script("DELETE FROM rk_hold_jjj3.orders WHERE id=7")
+    with pytest.raises(ProofFailed, match="not the 28 that were chosen"):
+        exchange.exchange(shop.live, order, promoted, Quiet())
+    assert shop.state() == before
+
+
 def test_no_value_of_a_row_is_kept_in_the_marker(shop: Lab):
     shop.sql("UPDATE orders SET note='canary-4711' WHERE id=5; DELETE FROM orders WHERE id=17")
     shop.undo(shop.swap(shop.by_rows("kkk1", ["orders"])), "kkk2")

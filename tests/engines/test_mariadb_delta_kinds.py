@@ -5,12 +5,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Self
 
+import pymysql
 import pytest
 from servers.exchange_lab import OTHER_KINDS, SHOP, Lab, lab
 from servers.mariadb import QUICK, LiveServer
 from servers.mariadb_live import Quiet
 
 from restorekit.engines.mariadb import connect, exchange
+from restorekit.engines.mariadb.delta import changeset, working
+from restorekit.engines.mariadb.exchange import marker
 from restorekit.errors import GateTimeout, LiveChanged, PreflightRefused, UndoImpossible
 from restorekit.model.difference import TableAction
 
@@ -253,27 +256,27 @@ def test_a_lock_that_is_not_given_up_ends_it_in_time_and_rows_stay(shop: Lab):
     assert shop.rows("SELECT note FROM orders WHERE id=5") == [("note 5",)]
 
 
-def test_rows_are_locked_from_the_first_look_on(shop: Lab, monkeypatch):
+def test_rows_are_locked_from_the_first_look_on(shop: Lab):
     """Nobody can change a row between the comparison and our own write, nor take a key that is to be inserted."""
     shop.sql("UPDATE orders SET note='x' WHERE id=5; DELETE FROM orders WHERE id=7")
-    order = shop.by_rows("ggg1", ["orders"], gate="open")
-    promoted = exchange.promote(shop.live, order, Quiet())
-    refused: list[int] = []
-
-    def look(name: str) -> None:
-        if name != "mariadb.delta_written":
-            return
-        with contextlib.closing(shop.server.connect("shop")) as other:
-            connect.rows(other, "SET innodb_lock_wait_timeout=1")
-            for sql in ("UPDATE orders SET note='y' WHERE id=5", "INSERT INTO orders (id, customer) VALUES (7, 1)"):
-                try:
-                    connect.rows(other, sql)
-                except Exception as error:
-                    refused.append(error.args[0])
-
-    monkeypatch.setattr(exchange.swap, "here", look)
-    exchange.exchange(shop.live, order, promoted, Quiet())
-    assert refused == [1205, 1205]
+    exchange.promote(shop.live, shop.by_rows("ggg1", ["orders"], gate="open"), Quiet())
+    with contextlib.closing(shop.live.connect()) as ours, contextlib.closing(shop.server.connect("shop")) as other:
+        marker.prepare(ours)
+        (shape,) = changeset.shapes(ours, "shop", ["orders"]).values()
+        delta = changeset.Delta(table="orders", definition=shape.table.schema_hash)
+        connect.rows(ours, "SET SESSION tx_isolation='REPEATABLE-READ'")
+        work = working.open_working(ours, delta, shape, "rk_hold_ggg1", 0)
+        connect.rows(ours, "START TRANSACTION")
+        assert working.lock(ours, work) == 0
+        connect.rows(other, "SET innodb_lock_wait_timeout=1")
+        for sql in (
+            "SELECT * FROM orders WHERE id=5 LOCK IN SHARE MODE",
+            "INSERT INTO orders (id, customer) VALUES (7, 1)",
+        ):
+            with pytest.raises(pymysql.err.OperationalError, match="1205"):
+                connect.rows(other, sql)
+        connect.rows(other, "UPDATE orders SET note='free' WHERE id=100")
+        connect.rows(ours, "ROLLBACK")
 
 
 def test_more_than_the_log_of_one_transaction_can_take_is_refused_before_anything(shop: Lab):

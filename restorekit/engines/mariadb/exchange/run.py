@@ -53,6 +53,7 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
         insist(live, session, order)
         watch.check()
         look_first(live, session, order, promoted.holding.schema_name)
+        _sets_are_whole(live, session, order, promoted)
         watch.check()  # the last moment at which stopping means that nothing happened
         staged = _staged(live, order)
         journal = _intent(live, session, order, promoted, staged)
@@ -69,6 +70,13 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
             raise
 
     return fenced(live, order.id, work)
+
+
+def _sets_are_whole(live: Live, session: "Connection[Any]", order: ExchangeOrder, promoted: Promoted) -> None:
+    """What lies beside live must still be what was chosen and proven: a row less would be missed by no later proof."""
+    found = shapes(session, order.target, by_rows(order))
+    for name, shape in found.items():
+        carrying.prove(session, promoted.holding.schema_name, shape, chosen(order, name), live.home.row_key)
 
 
 def _find_out(live: Live, session: "Connection[Any]", order: ExchangeOrder, tables: Sequence[str]) -> None:
