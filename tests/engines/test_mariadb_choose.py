@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers.mariadb import LiveServer
+from servers.mariadb import QUICK, LiveServer
+from servers.mariadb_lab import FAST
 from servers.mariadb_live import Quiet, live_on
 
 from restorekit.engines.mariadb.compare import compare
@@ -19,7 +20,7 @@ STAGING, LIVE = Where(schema_name="s"), Where(schema_name="l")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    with LiveServer.running(args=("--innodb-flush-log-at-trx-commit=0",)) as running:
+    with LiveServer.running(args=(*FAST, *QUICK)) as running:
         yield running
 
 
@@ -27,28 +28,32 @@ class Two:
     """The same schema twice on one server: `s` is the backup's, `l` is live's."""
 
     def __init__(self, server: LiveServer) -> None:
-        self.server = server
+        self.server, self.compared = server, False
         server.script("DROP DATABASE IF EXISTS l; DROP DATABASE IF EXISTS s; CREATE DATABASE l; CREATE DATABASE s")
 
     def both(self, sql: str) -> None:
+        self.compared = False
         for schema in "ls":
             self.server.script(sql, schema)
 
     def live(self, *statements: str) -> None:
+        self.compared = False
         self.server.script(";".join(("SET foreign_key_checks=0", *statements)), "l")
 
     def backup(self, *statements: str) -> None:
+        self.compared = False
         self.server.script(";".join(("SET foreign_key_checks=0", *statements)), "s")
 
-    def compare(self) -> dict[str, Any]:
+    def compare(self) -> None:
         tables = [
             n for (n,) in self.server.rows("SELECT table_name FROM information_schema.tables WHERE table_schema='s'")
         ]
         found = compare(live_on(self.server), STAGING, LIVE, tables, 10, Quiet())
-        return {t.name: t for t in found}
+        self.compared = True
+        self.difference = {t.name: t for t in found}
 
     def choose(self, *tables: str, conditions: Any = None, again: bool = False, **pick: Any) -> Choice:
-        if not again:
+        if not self.compared:
             self.compare()
         asked = Pick(tables=tables or None, filtered=bool(conditions), **pick)
         said = None if again else conditions or {}
@@ -126,74 +131,63 @@ INSERT INTO posts SELECT seq, seq, 'p' FROM seq_1_to_9;
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "accounts", "posts"),
-    [
-        (None, (0, 0, 0), (0, 0, 0)),
-        ("skip", (0, 0, 0), (0, 0, 0)),
-        ("theirs", (0, 0, 0), (1, 0, 0)),
-        ("ours", (0, 1, 0), (1, 0, 0)),
-    ],
-)
-def test_an_id_that_another_row_bears_now(two: Two, how: Any, accounts: Any, posts: Any) -> None:
+def test_an_id_that_another_row_bears_now(two: Two) -> None:
     two.both(ACCOUNTS)
     two.live("DELETE FROM posts WHERE id=4", "UPDATE accounts SET mail='stranger@x' WHERE id=4")
-    choice = two.choose(rows="missing", conflicts=how)
-    found = counts(choice)
-    assert (found["accounts"], found["posts"]) == (accounts, posts)
-    assert ("accounts", "id_reused", "") in kinds(choice)
-    assert choice.selection.conflict_count == (2 if how in (None, "skip") else 1)
-    shown = next(c for c in choice.conflicts if c.table == "accounts")
-    assert (shown.key, shown.other["mail"]) == ({"id": 4}, "stranger@x")
+    expected: dict[Any, Any] = {
+        None: ((0, 0, 0), (0, 0, 0)),
+        "skip": ((0, 0, 0), (0, 0, 0)),
+        "theirs": ((0, 0, 0), (1, 0, 0)),
+        "ours": ((0, 1, 0), (1, 0, 0)),
+    }
+    for how, rows in expected.items():
+        choice = two.choose(rows="missing", conflicts=how)
+        found = counts(choice)
+        assert (found["accounts"], found["posts"]) == rows, how
+        assert ("accounts", "id_reused", "") in kinds(choice)
+        assert choice.selection.conflict_count == (2 if how in (None, "skip") else 1)
+        shown = next(c for c in choice.conflicts if c.table == "accounts")
+        assert (shown.key, shown.other["mail"]) == ({"id": 4}, "stranger@x")
+        # the same name for the row as in the difference that was shown
+        assert two.difference["accounts"].rows[0].key in {c.key for c in choice.selection.conflicts}
     # live's newer row is a new one: nothing that only live has may be touched
-    if how == "ours":
-        kept = counts(two.choose(rows="missing", conflicts="ours", keep_new=True))
-        assert (kept["accounts"], kept["posts"]) == ((0, 0, 0), (0, 0, 0))
+    kept = counts(two.choose(rows="missing", conflicts="ours", keep_new=True))
+    assert (kept["accounts"], kept["posts"]) == ((0, 0, 0), (0, 0, 0))
 
 
-@pytest.mark.parametrize(
-    ("change", "reused"),
-    [
-        ("mail='other@x'", True),
-        ("mail='M4@X'", False),
-        ("made='2020-01-02'", True),
-        ("seen='2026-01-01'", False),
-        ("name='another', seen='2026-01-01'", False),
-        ("name='another', mail='o', made='2020-01-02', seen=NULL", True),
-    ],
-)
-def test_what_makes_it_another_row(two: Two, change: str, reused: bool) -> None:
+def test_what_makes_it_another_row(two: Two) -> None:
     two.both(ACCOUNTS)
-    seen = "" if "seen" in change else ", seen='2021-01-01'"
-    two.live(f"UPDATE accounts SET {change}{seen} WHERE id=4")
-    choice = two.choose("accounts", rows="changed")
-    assert kinds(choice) == ([("accounts", "id_reused", "")] if reused else [])
-    assert counts(choice) == {"accounts": (0, 0 if reused else 1, 0)}
-    # the whole table is wanted: nothing stands in the way
-    assert kinds(two.choose("accounts")) == []
+    changes = {
+        "mail='other@x'": True,
+        "mail='M4@X'": False,
+        "made='2020-01-02'": True,
+        "seen='2026-01-01'": False,
+        "name='another', seen='2026-01-01'": False,
+        "name='another', mail='o', made='2020-01-02', seen=NULL": True,
+    }
+    for change, reused in changes.items():
+        two.live("DELETE FROM accounts WHERE id=4", "INSERT INTO accounts SELECT * FROM s.accounts WHERE id=4")
+        two.live(f"UPDATE accounts SET {'' if 'seen' in change else 'seen=seen,'} {change} WHERE id=4")
+        choice = two.choose("accounts", rows="changed")
+        assert kinds(choice) == ([("accounts", "id_reused", "")] if reused else []), change
+        assert counts(choice) == {"accounts": (0, 0 if reused else 1, 0)}
+        # the whole table is wanted: nothing stands in the way
+        assert kinds(two.choose("accounts")) == []
 
 
-@pytest.mark.parametrize(
-    ("how", "keep_new", "expected"),
-    [
-        (None, False, (0, 0, 0)),
-        ("theirs", False, (0, 0, 0)),
-        ("skip", False, (0, 0, 0)),
-        ("ours", False, (1, 0, 1)),
-        ("ours", True, (0, 0, 0)),
-    ],
-)
-def test_a_unique_value_that_a_new_row_has(two: Two, how: Any, keep_new: bool, expected: Any) -> None:
+def test_a_unique_value_that_a_new_row_has(two: Two) -> None:
     two.both(ACCOUNTS)
-    two.live(
-        "DELETE FROM accounts WHERE id=4", "INSERT INTO accounts (id, mail) VALUES (50, 'M4@x')", "DELETE FROM posts"
-    )
-    choice = two.choose("accounts", rows="missing", conflicts=how, keep_new=keep_new)
-    assert counts(choice) == {"accounts": expected}
-    assert kinds(choice) == ([("accounts", "unique_taken", "mail")] if expected == (0, 0, 0) else [])
-    if expected == (0, 0, 0):
+    two.live("DELETE FROM accounts WHERE id=4", "INSERT INTO accounts (id, mail) VALUES (50, 'M4@x')")
+    two.live("DELETE FROM posts")
+    asked: list[tuple[Any, bool]] = [(None, False), ("theirs", False), ("skip", False), ("ours", True)]
+    for how, keep_new in asked:
+        choice = two.choose("accounts", rows="missing", conflicts=how, keep_new=keep_new)
+        assert counts(choice) == {"accounts": (0, 0, 0)}
+        assert kinds(choice) == [("accounts", "unique_taken", "mail")]
         assert choice.conflicts[0].key == {"id": 4}
         assert choice.conflicts[0].other["id"] == 50
+    choice = two.choose("accounts", rows="missing", conflicts="ours")
+    assert (counts(choice), kinds(choice)) == ({"accounts": (1, 0, 1)}, [])
 
 
 def test_unique_values_that_change_hands_within_the_set_are_no_conflict(two: Two) -> None:
@@ -204,31 +198,32 @@ def test_unique_values_that_change_hands_within_the_set_are_no_conflict(two: Two
     assert counts(choice) == {"accounts": (0, 2, 0)}
 
 
-@pytest.mark.parametrize("how", [None, "ours", "theirs", "skip"])
-def test_a_parent_that_nobody_has(two: Two, how: Any) -> None:
+def test_a_parent_that_nobody_has(two: Two) -> None:
     """An orphan of the backup cannot be brought back, whatever is said."""
     two.both(ACCOUNTS)
     two.backup("DELETE FROM accounts WHERE id=4")
     two.live("DELETE FROM accounts WHERE id=4", "DELETE FROM posts WHERE id IN (4,5)")
-    choice = two.choose(rows="missing", conflicts=how)
-    assert counts(choice) == {"posts": (1, 0, 0)}
-    assert kinds(choice) == [("posts", "parent_missing", "accounts")]
-    assert choice.selection.table("posts").skipped == 1  # type: ignore[union-attr]
+    hows: tuple[Any, ...] = (None, "ours", "theirs", "skip")
+    for how in hows:
+        choice = two.choose(rows="missing", conflicts=how)
+        assert counts(choice) == {"posts": (1, 0, 0)}
+        assert kinds(choice) == [("posts", "parent_missing", "accounts")]
+        assert choice.selection.tables[0].skipped == 1
 
 
-@pytest.mark.parametrize(
-    ("how", "accounts", "posts"),
-    [(None, (0, 0, 1), None), ("theirs", (0, 0, 1), None), ("skip", (0, 0, 1), None), ("ours", (0, 0, 2), (0, 0, 1))],
-)
-def test_children_of_rows_that_would_be_removed(two: Two, how: Any, accounts: Any, posts: Any) -> None:
+def test_children_of_rows_that_would_be_removed(two: Two) -> None:
     two.both(ACCOUNTS)
     two.live("INSERT INTO accounts (id, mail) VALUES (50,'a'),(51,'b')", "INSERT INTO posts VALUES (99,50,'new')")
-    choice = two.choose("accounts", conflicts=how)
-    assert (counts(choice).get("accounts"), counts(choice).get("posts")) == (accounts, posts)
-    if how != "ours":
+    hows: tuple[Any, ...] = (None, "theirs", "skip")
+    for how in hows:
+        choice = two.choose("accounts", conflicts=how)
+        assert counts(choice) == {"accounts": (0, 0, 1)}
         assert kinds(choice) == [("accounts", "has_children", "posts")]
         assert (choice.conflicts[0].key, choice.conflicts[0].other) == ({"id": 50}, {"id": 99})
-    # with both tables in the pick the children go, too
+    # the children give way, too
+    choice = two.choose("accounts", conflicts="ours")
+    assert (counts(choice), kinds(choice)) == ({"accounts": (0, 0, 2), "posts": (0, 0, 1)}, [])
+    # with both tables in the pick they go anyway
     assert kinds(two.choose("accounts", "posts")) == []
 
 
@@ -293,23 +288,20 @@ def test_a_condition_is_asked_of_the_backup_and_of_live_where_the_backup_has_no_
     assert two.choose("orders", conditions={"orders": "note LIKE '%x%' OR id%5=4"}).selection != choice.selection
 
 
-@pytest.mark.parametrize(
-    "condition",
-    [
+def test_a_condition_that_cannot_be_asked_says_so_without_values(two: Two) -> None:
+    two.both(SHOP)
+    two.live("DELETE FROM items", "DELETE FROM orders WHERE id=3")
+    for condition in (
         "canary-1 =",
         "nocolumn='canary-1'",
         "id IN (SELECT 1 FROM mysql.user)",
         "id IN (SELECT id FROM l.customers WHERE name='canary-1')",
         "1) INTO OUTFILE '/tmp/canary-1' -- ",
         "id=1); DROP TABLE orders; --",
-    ],
-)
-def test_a_condition_that_cannot_be_asked_says_so_without_values(two: Two, condition: str) -> None:
-    two.both(SHOP)
-    two.live("DELETE FROM items", "DELETE FROM orders WHERE id=3")
-    with pytest.raises(UsageError) as caught:
-        two.choose("orders", conditions={"orders": condition})
-    assert "canary" not in str(caught.value) + caught.value.hint
+    ):
+        with pytest.raises(UsageError) as caught:
+            two.choose("orders", conditions={"orders": condition})
+        assert "canary" not in str(caught.value) + caught.value.hint
     assert two.server.one("SELECT COUNT(*) FROM l.orders") == 49
 
 

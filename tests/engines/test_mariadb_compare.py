@@ -6,7 +6,8 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers.mariadb import LiveServer
+from servers.mariadb import QUICK, LiveServer
+from servers.mariadb_lab import FAST
 from servers.mariadb_live import Quiet, live_on
 
 from restorekit.engines.mariadb import chunks
@@ -22,7 +23,7 @@ from restorekit.model.database import Where
 
 @pytest.fixture(scope="module")
 def server():
-    with LiveServer.running(args=("--innodb-flush-log-at-trx-commit=0",)) as running:
+    with LiveServer.running(args=(*FAST, *QUICK)) as running:
         yield running
 
 
