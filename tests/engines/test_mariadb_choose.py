@@ -175,6 +175,20 @@ def test_what_makes_it_another_row(two: Two) -> None:
         assert kinds(two.choose("accounts")) == []
 
 
+def test_what_nobody_fills_does_not_make_it_the_same_row(two: Two) -> None:
+    two.both("CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, c INT, d INT, e INT)")
+    two.both("INSERT INTO t VALUES (1,1,1,1,1,1),(2,1,1,1,1,1),(3,1,1,1,1,NULL),(4,1,1,NULL,NULL,NULL),(5,1,9,9,9,9)")
+    two.live(
+        "UPDATE t SET a=2,b=2,c=2 WHERE id IN (1,3)",
+        "UPDATE t SET a=2,b=2,c=2,d=2 WHERE id=2",
+        "UPDATE t SET a=2,b=NULL WHERE id=4",
+        "UPDATE t SET a=2 WHERE id=5",
+    )
+    choice = two.choose("t", rows="changed", conflicts="theirs")
+    assert two.chosen("t") == [("U", 1), ("U", 3), ("U", 5)]  # 3 of 5, 3 of 4, 1 of 5 with a value
+    assert [c.key["id"] for c in choice.conflicts] == [2, 4]  # 4 of 5, 2 of 2
+
+
 def test_a_unique_value_that_a_new_row_has(two: Two) -> None:
     two.both(ACCOUNTS)
     two.live("DELETE FROM accounts WHERE id=4", "INSERT INTO accounts (id, mail) VALUES (50, 'M4@x')")

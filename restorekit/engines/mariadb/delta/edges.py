@@ -20,6 +20,10 @@ _ASKED = 200
 """Values that live is asked for in one statement."""
 
 
+_OTHER = 2
+"""Columns that differ at least in what is evidently another row; and more than three in four of those with a value."""
+
+
 class Known:
     """What is known of both sides: the tables of the backup by name, and those whose findings have images.
 
@@ -215,16 +219,19 @@ def _holders(known: Known, table: str) -> dict[Name, list[tuple[Name, str]]]:
 
 
 def _reused(known: Known, table: str) -> set[Name]:
-    """Rows on both sides that are evidently two: nothing of them is the same, or what no row ever changes is not."""
+    """Rows on both sides that are evidently two: little of them is the same, or what no row ever changes is not."""
     no, hashes = known.no(table), images.cells(known.staged[table])
     here, there = known.sides[table]
     columns = images.others(there, common(here, there))
     at = {c.name: f"SUBSTRING({{}}.{hashes},{1 + n * images.CELL},{images.CELL})" for n, c in enumerate(columns)}
-    other = {name: f"{text.format('b')}<>{text.format('l')}" for name, text in at.items()}
+    other = {name: f"({text.format('b')}<>{text.format('l')})" for name, text in at.items()}
     signs = [other[name] for name in known.ground.born_of(table) if name in other]
     signs += [f"NOT ({_on('b', i.columns, 'l', i.columns)})" for i in _uniques(known, table) if not i.nullable]
-    if len(other) > 1:
-        signs.append(f"({' AND '.join(other.values())})")
+    if len(other) >= _OTHER:
+        differ = "+".join(other.values())
+        # Two rows have much in common in columns that nobody ever fills.
+        filled = "+".join(f"(b.{quoted(n)} IS NOT NULL OR l.{quoted(n)} IS NOT NULL)" for n in other)
+        signs.append(f"({differ}>={_OTHER} AND 4*({differ})>3*({filled}))")
     if not signs:
         return set()
     sql = (
