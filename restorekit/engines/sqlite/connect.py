@@ -89,6 +89,7 @@ def reader(path: Path, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
 
 def attach_live(connection: sqlite3.Connection, path: Path, name: str) -> None:
     """Let an open connection read live, too, as the schema `name`; as `reader` does, but for the caller's promise."""
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_S * 1000)}")
     try:
         connection.execute(f"ATTACH {literal(uri(path, 'mode=ro'))} AS {name}")
         connection.execute(f"SELECT 1 FROM {name}.sqlite_schema LIMIT 1").fetchone()

@@ -126,9 +126,9 @@ class SQLite:
         self, staging: Where, live: Where, tables: Sequence[str], most_rows: int, watch: Watch
     ) -> list[TableDifference]:
         """Row by row in key order."""
-        limits = (most_rows, self._home.row_key)
+        limits, paths = (most_rows, self._home.row_key), (self._file(staging), self._file(live))
         with self._read(staging) as ours, self._read(live) as theirs:
-            return finding.compare((ours, theirs), tables, limits, _folder(staging), watch)
+            return finding.compare((ours, theirs), tables, limits, paths, watch)
 
     def choose(self, staging: Where, live: Where, pick: Pick, conditions: Conditions | None, watch: Watch) -> Choice:
         """Which rows of a difference."""
@@ -221,12 +221,6 @@ class SQLite:
         opened = connect.frozen(path) if ours else connect.reader(path)
         with connect.explained(what, SourceDamaged if ours else _live_damaged), opened as connection:
             yield connection
-
-
-def _folder(staging: Where) -> Path:
-    if staging.sandbox is None:
-        raise UsageError("rows are compared with a staged database only; nothing was touched")
-    return Path(staging.sandbox)
 
 
 def _live_damaged(text: str) -> RestorekitError:

@@ -1,16 +1,16 @@
 """Compare two states of some tables, and remember which rows differ."""
 
 import sqlite3
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from restorekit.engines.sqlite import comparing, rows, schema
-from restorekit.engines.sqlite.connect import pragma
+from restorekit.engines.sqlite.connect import attach_live, pragma, quoted
 from restorekit.engines.sqlite.delta import findings
-from restorekit.engines.sqlite.delta.costs import Read, with_costs
+from restorekit.engines.sqlite.delta.costs import with_costs
 from restorekit.engines.sqlite.delta.findings import Entry
+from restorekit.engines.sqlite.delta.relations import OLD
 from restorekit.engines.sqlite.delta.shape import Shape, shape, why_not
 from restorekit.model.difference import TableDifference
 from restorekit.ports import Watch
@@ -24,19 +24,20 @@ def compare(
     sides: tuple[sqlite3.Connection, sqlite3.Connection],
     tables: Sequence[str],
     limits: tuple[int, bytes],
-    folder: Path,
+    paths: tuple[Path, Path],
     watch: Watch,
 ) -> list[TableDifference]:
-    """Differences of `tables`; which rows differ is left in the sandbox's `folder`.
+    """Differences of `tables`; which rows differ is left in the sandbox's folder.
 
-    `sides` are the staged database and live, each read once. `limits`: rows kept per table in the answer, and the key
-    of their hashes. Raises PreflightRefused where the two files do not share a text encoding.
+    `sides` are the staged database and live, open for reading, and `paths` their files. `limits`: rows kept per table
+    in the answer, and the key of their hashes. Raises PreflightRefused where the two do not share a text encoding.
     """
     staging, live = sides
-    encoding = str(pragma(staging, "encoding"))
+    encoding, folder = str(pragma(staging, "encoding")), paths[0].parent
     shapes = _shapes(staging, live, tables)
     read = []
     with comparing.both(staging, live) as (known, codec):
+        attach_live(staging, paths[1], OLD)
         findings.create(folder, encoding)
         with findings.opened(folder) as kept:
             kept.execute("BEGIN")
@@ -44,11 +45,8 @@ def compare(
                 watch.check()
                 watch.progress("compare", done, len(tables), "tables")
                 walk = _Remembering((staging, live, limits, codec), shapes.get(name, ""))
-                began = time.monotonic()
                 difference = walk.table(name, (known[0].get(name), known[1].get(name)))
-                difference = walk.remember(kept, difference, limits[1])
-                indexes = len(known[0][name].indexes) if name in known[0] else 0
-                read.append(Read(difference, indexes, time.monotonic() - began))
+                read.append((walk.remember(kept, difference, limits[1]), known[0].get(name)))
             kept.execute("COMMIT")
         return with_costs(staging, read, everything=set(known[1]) <= set(tables))
 
@@ -73,6 +71,43 @@ class _Remembering(comparing.Walk):
         self._shape = shape if isinstance(shape, Shape) else None
         self._why_not = shape if isinstance(shape, str) else ""
         self._entries: list[Entry] = []
+
+    def _pair(self, ours: schema.Table | None, theirs: schema.Table | None) -> None:
+        """Rows with a key are joined by SQLite, and only those that may differ are looked at; others are walked."""
+        if self._shape is None or self._why_not or any(self._count(side, "IS NULL") for side in ("main", OLD)):
+            super()._pair(ours, theirs)
+            return
+        shape = self._shape
+        rest = [c for c in shape.columns if c not in shape.key]
+        self.names = list(shape.key), rest
+        self._read.update(staging=self._count("main", "IS NOT NULL"), live=self._count(OLD, "IS NOT NULL"))
+        cut, names = len(shape.key), [*shape.key, *rest]
+        new, old = (f"{side}.{quoted(shape.name)} {a}" for side, a in (("main", "n"), (OLD, "o")))
+        ours_, theirs_ = (", ".join(f"{side}.{quoted(c)}" for c in names) for side in "no")
+        same = shape.same("n", "o")
+        differ = f"SELECT {ours_}, {theirs_} FROM {new} CROSS JOIN {old} ON {same} WHERE {_may_differ(shape)}"
+        for values in self._staging.execute(differ):
+            mine, other = values[: len(names)], values[len(names) :]
+            pairs = zip(names, mine, other, strict=True)
+            if different := tuple(c for c, x, y in pairs if repr(x) != repr(y)):
+                self.note("changed", (mine[:cut], mine[cut:]), (other[:cut], other[cut:]), different)
+        sides: tuple[tuple[comparing.Kind, str, str, str], ...] = (
+            ("missing", ours_, new, old),
+            ("extra", theirs_, old, new),
+        )
+        for kind, columns, here, there in sides:
+            alone = f"SELECT {columns} FROM {here} WHERE NOT EXISTS (SELECT 1 FROM {there} WHERE {same})"
+            for row in self._staging.execute(alone):
+                self.note(kind, (row[:cut], row[cut:]))
+
+    def _count(self, side: str, what: str) -> int:
+        """Rows of one side with or without a NULL in their key."""
+        assert self._shape is not None
+        word = " AND " if what == "IS NOT NULL" else " OR "
+        where = word.join(f"{quoted(k)} {what}" for k in self._shape.key)
+        return int(
+            self._staging.execute(f"SELECT COUNT(*) FROM {side}.{quoted(self._shape.name)} WHERE {where}").fetchone()[0]
+        )
 
     def note(
         self,
@@ -111,6 +146,17 @@ class _Remembering(comparing.Walk):
             return table.model_copy(update={"no_delta": why})
         remembered = findings.remember(kept, self._shape, self._entries)
         return _joined(kept, remembered.found, self._shape, table, row_key)
+
+
+def _may_differ(shape: Shape) -> str:
+    """True for every two rows that differ, and for few others: SQLite does not tell -0.0 from 0.0."""
+    parts = []
+    for name, affinity in zip(shape.columns, shape.affinities, strict=True):
+        n, o = f"n.{quoted(name)}", f"o.{quoted(name)}"
+        parts.append(f"{n} IS NOT {o} COLLATE BINARY OR typeof({n}) <> typeof({o})")
+        if affinity in ("REAL", "BLOB"):
+            parts.append(f"(typeof({n}) = 'real' AND {n} = 0.0)")
+    return " OR ".join(parts)
 
 
 def _joined(

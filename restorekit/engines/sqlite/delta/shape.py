@@ -48,6 +48,11 @@ class Shape:
             for number, (column, collation) in enumerate(zip(self.key, self.collations, strict=True))
         )
 
+    def same(self, one: str, other: str) -> str:
+        """The condition that two rows (aliases) have the same key."""
+        pairs = zip(self.key, self.collations, strict=True)
+        return " AND ".join(f"{one}.{quoted(k)} = {other}.{quoted(k)} COLLATE {x}" for k, x in pairs)
+
     def index(self) -> str:
         """The indexed columns of entries, so that they are found by a row's key."""
         return ", ".join(f"k{number} COLLATE {collation}" for number, collation in enumerate(self.collations))

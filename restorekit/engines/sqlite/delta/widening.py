@@ -38,8 +38,7 @@ def _widen(connection: sqlite3.Connection, one: Set, shape: Shape, check: Callab
     table, columns = quoted(shape.name), list(shape.columns)
     parts, values = ", ".join(shape.parts), ", ".join(changeset.stored(shape))
     keys, mine = (", ".join(f"{side}.{quoted(c)}" for c in names) for side, names in (("o", shape.key), ("n", columns)))
-    pairs = zip(shape.key, shape.collations, strict=True)
-    same = " AND ".join(f"n.{quoted(k)} = o.{quoted(k)} COLLATE {x}" for k, x in pairs)
+    same = shape.same("n", "o")
     unknown = f"NOT EXISTS (SELECT 1 FROM main.{one.rows} e WHERE {{}})"
     connection.execute(
         f"INSERT INTO main.{one.rows} (op, {parts}) SELECT 'D', {keys} FROM {OLD}.{table} o "
