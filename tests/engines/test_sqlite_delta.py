@@ -242,6 +242,16 @@ def test_more_rows_than_are_remembered(wal: SQLiteLab, monkeypatch: pytest.Monke
     assert (found.missing, found.changed) == (1, 3)
 
 
+def test_rows_without_a_key_do_not_matter_as_long_as_they_are_the_same(wal: SQLiteLab) -> None:
+    made = ("CREATE TABLE t (k TEXT PRIMARY KEY, v)", "INSERT INTO t VALUES (NULL, 1), (NULL, 1), ('a', 1), ('b', 1)")
+    case = Case.of(wal, made, ("UPDATE t SET v = 2 WHERE k = 'a'", "DELETE FROM t WHERE k = 'b'"))
+    found = case.look()["t"]
+    assert (found.missing, found.changed, found.no_delta) == (1, 1, "")
+    case.there_and_back("t")
+    wal.run("shop", "DELETE FROM t WHERE k IS NULL")
+    assert "no key" in case.look()["t"].no_delta
+
+
 def test_only_one_side_has_it(wal: SQLiteLab) -> None:
     case = Case.of(wal, ("CREATE TABLE a (k INTEGER PRIMARY KEY)", "CREATE TABLE b (v)"), ("DROP TABLE a",))
     found = case.look()["a"]
@@ -465,6 +475,23 @@ def test_longer_than_writers_may_wait(lab: SQLiteLab) -> None:
     )
     assert [f.code for f in lab.engine.preflight(foretold)] == ["gate_budget"]
     assert lab.engine.preflight(foretold.model_copy(update={"gate": "open"})) == []
+
+
+@pytest.mark.parametrize("beside", ["DELETE FROM orders WHERE id = 6", "UPDATE orders SET v = -0.0 WHERE id = 6"])
+def test_what_is_written_beside_a_whole_table_is_refused_or_kept(lab: SQLiteLab, beside: str) -> None:
+    case = Case.of(lab, (*ORDERS, "UPDATE orders SET v = 0.0 WHERE id = 6"), ("DELETE FROM orders WHERE id = 1",))
+    order = case.order(case.choose("orders").selection)
+    promoted = lab.engine.promote(order, QUIET)
+    lab.run("shop", beside, "INSERT INTO orders (id, v) VALUES (90, 'beside')")
+    since = case.now()
+    with refused(case, LiveChanged):
+        lab.engine.exchange(order, promoted, QUIET)
+    allowed = order.model_copy(update={"accept_changes": True})
+    done = lab.engine.exchange(allowed, promoted, QUIET)
+    assert case.now() == facts(case.staged.proven)
+    assert [s.note for s in done.slipped] == ["2 rows had changed meanwhile; what they had become is kept"]
+    case.undo(done)
+    assert case.now() == since
 
 
 # the way back, when live has gone on

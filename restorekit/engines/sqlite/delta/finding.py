@@ -85,7 +85,7 @@ class _Remembering(comparing.Walk):
         new, old = (f"{side}.{quoted(shape.name)} {a}" for side, a in (("main", "n"), (OLD, "o")))
         ours_, theirs_ = (", ".join(f"{side}.{quoted(c)}" for c in names) for side in "no")
         same = shape.same("n", "o")
-        differ = f"SELECT {ours_}, {theirs_} FROM {new} CROSS JOIN {old} ON {same} WHERE {_may_differ(shape)}"
+        differ = f"SELECT {ours_}, {theirs_} FROM {new} CROSS JOIN {old} ON {same} WHERE {shape.may_differ('n', 'o')}"
         for values in self._staging.execute(differ):
             mine, other = values[: len(names)], values[len(names) :]
             pairs = zip(names, mine, other, strict=True)
@@ -146,17 +146,6 @@ class _Remembering(comparing.Walk):
             return table.model_copy(update={"no_delta": why})
         remembered = findings.remember(kept, self._shape, self._entries)
         return _joined(kept, remembered.found, self._shape, table, row_key)
-
-
-def _may_differ(shape: Shape) -> str:
-    """True for every two rows that differ, and for few others: SQLite does not tell -0.0 from 0.0."""
-    parts = []
-    for name, affinity in zip(shape.columns, shape.affinities, strict=True):
-        n, o = f"n.{quoted(name)}", f"o.{quoted(name)}"
-        parts.append(f"{n} IS NOT {o} COLLATE BINARY OR typeof({n}) <> typeof({o})")
-        if affinity in ("REAL", "BLOB"):
-            parts.append(f"(typeof({n}) = 'real' AND {n} = 0.0)")
-    return " OR ".join(parts)
 
 
 def _joined(

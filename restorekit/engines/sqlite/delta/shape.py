@@ -53,6 +53,16 @@ class Shape:
         pairs = zip(self.key, self.collations, strict=True)
         return " AND ".join(f"{one}.{quoted(k)} = {other}.{quoted(k)} COLLATE {x}" for k, x in pairs)
 
+    def may_differ(self, one: str, other: str) -> str:
+        """True for every two rows that differ, and for few others: SQLite does not tell -0.0 from 0.0."""
+        parts = []
+        for name, affinity in zip(self.columns, self.affinities, strict=True):
+            a, b = f"{one}.{quoted(name)}", f"{other}.{quoted(name)}"
+            parts.append(f"{a} IS NOT {b} COLLATE BINARY OR typeof({a}) <> typeof({b})")
+            if affinity in ("REAL", "BLOB"):
+                parts.append(f"(typeof({a}) = 'real' AND {a} = 0.0)")
+        return " OR ".join(parts)
+
     def index(self) -> str:
         """The indexed columns of entries, so that they are found by a row's key."""
         return ", ".join(f"k{number} COLLATE {collation}" for number, collation in enumerate(self.collations))

@@ -49,7 +49,8 @@ def _widen(connection: sqlite3.Connection, one: Set, shape: Shape, check: Callab
     with rows.as_stored(connection):
         both = connection.execute(
             f"SELECT o.{quoted(shape.key[0])} IS NOT NULL, {mine}, {theirs} FROM {NEW}.{table} n "
-            f"LEFT JOIN {OLD}.{table} o ON {same} WHERE {unknown.format(shape.at('n', 'e'))}"
+            f"LEFT JOIN {OLD}.{table} o ON {same} "
+            f"WHERE {unknown.format(shape.at('n', 'e'))} AND ({shape.may_differ('n', 'o')})"
         )
         found = list(_differing(both, shape, check))
     connection.execute(f"CREATE TEMP TABLE beside (op, proven, {parts})")
