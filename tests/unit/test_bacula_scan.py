@@ -468,7 +468,7 @@ def test_ten_thousand_jobs_cost_a_listing(paper: Paper):
     paper.source().check()  # the statements of a listing, and nothing else
     listed = time.monotonic()
     assert (again - first) * 2 < first - began
-    assert listed - again < 2  # for so long at most a director with this catalog waits
+    assert (listed - again) * 4 < first - began  # for so long at most a director with this catalog waits
 
 
 # The catalog itself
