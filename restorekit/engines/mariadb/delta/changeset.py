@@ -24,6 +24,9 @@ from restorekit.errors import PreflightRefused
 from restorekit.model.contents import Fingerprint
 from restorekit.model.value import Value
 
+INDEX = "rk_key"
+"""The index over the key. It is insisted on: the server does not know how large a table is that was just filled."""
+
 Stray = Literal["refuse", "leave", "overwrite"]
 """What becomes of rows that are not as they were shown any more."""
 
@@ -106,8 +109,9 @@ def make(session: "Connection[Any]", schema: str, shape: Shape) -> None:
     rows(
         session,
         f"CREATE TABLE {shape.set_in(schema)} ({shape.op} CHAR(1) CHARACTER SET ascii NOT NULL DEFAULT '',"
-        f"{shape.live} BIGINT UNSIGNED NULL,{shape.proven} BIGINT UNSIGNED NULL,KEY ({shape.key()})) ENGINE=InnoDB "
-        f"AS SELECT {shape.stored('l.')} FROM (SELECT 1) AS rk_one LEFT JOIN {shape.table.full} AS l ON FALSE WHERE 0",
+        f"{shape.live} BIGINT UNSIGNED NULL,{shape.proven} BIGINT UNSIGNED NULL,KEY {INDEX} ({shape.key()})) "
+        f"ENGINE=InnoDB AS SELECT {shape.stored('l.')} FROM (SELECT 1) AS rk_one "
+        f"LEFT JOIN {shape.table.full} AS l ON FALSE WHERE 0",
     )
 
 

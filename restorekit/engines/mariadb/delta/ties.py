@@ -84,7 +84,7 @@ def loose_before(
             yield from _some(session, tie, "written", _written(schema, tie, child, "'U','D'"))
         if (parent := working.get(tie.parent)) is not None:
             get_one = (
-                f"SELECT COUNT(*) FROM {parent.rows} AS w STRAIGHT_JOIN {parent.source} AS s ON {parent.at('w', 's')} "
+                f"SELECT COUNT(*) FROM {parent.rows} AS w STRAIGHT_JOIN {parent.wanted} ON {parent.at('w', 's')} "
                 f"STRAIGHT_JOIN {_full(schema, tie.child)} AS c ON {tie.same('c', 's')} "
                 f"LEFT JOIN {_full(schema, tie.parent)} AS p ON {tie.same('c', 'p')} "
                 f"WHERE w.{parent.act} IN ('I','U') AND {tie.lost('p')}"

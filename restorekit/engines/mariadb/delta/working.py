@@ -12,7 +12,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import MARKER_SCHEMA, one, quoted, rows
-from restorekit.engines.mariadb.delta.changeset import Delta, Shape
+from restorekit.engines.mariadb.delta.changeset import INDEX, Delta, Shape
 from restorekit.engines.mariadb.delta.names import free
 from restorekit.engines.mariadb.fingerprint import row_value
 from restorekit.errors import ProofFailed
@@ -50,6 +50,11 @@ class Working:
     def live(self) -> str:
         """The customer's table, quoted."""
         return self.shape.table.full
+
+    @property
+    def wanted(self) -> str:
+        """The change set as `s`, to be joined by its key."""
+        return f"{self.source} AS s FORCE INDEX ({INDEX})"
 
     def keys(self, alias: str = "") -> str:
         """The key's columns in the working copies, as a list."""
@@ -187,9 +192,10 @@ def yield_uniques(session: "Connection[Any]", working: Working) -> int:
 
 def _taken(session: "Connection[Any]", working: Working, unique: Unique) -> int:
     other = (
-        f"STRAIGHT_JOIN {working.source} AS s ON {working.at('w', 's')} "
+        f"STRAIGHT_JOIN {working.wanted} ON {working.at('w', 's')} "
         f"STRAIGHT_JOIN {working.live} AS l ON {unique.same('l', 's')} "
-        f"LEFT JOIN {working.rows} AS o ON {working.at('o', 'l')} AND o.{working.act} IN ('D','U')"
+        f"LEFT JOIN {working.rows} AS o FORCE INDEX (PRIMARY) "
+        f"ON {working.at('o', 'l')} AND o.{working.act} IN ('D','U')"
     )
     which = f"w.{working.act} IN ('I','U') AND {_missing(working)} AND NOT ({working.at('w', 'l')})"
     # Read with locks, as all that an UPDATE reads: nobody can take one of these values before we do.

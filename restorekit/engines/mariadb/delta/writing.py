@@ -39,7 +39,7 @@ def keep(session: "Connection[Any]", working: Working, schema: str) -> None:
     rows(
         session,
         f"{into} SELECT 'D',w.{shape.proven},NULL,{shape.stored('s.')} FROM {working.rows} AS w "
-        f"STRAIGHT_JOIN {working.source} AS s ON {working.at('w', 's')} WHERE w.{working.act}='I'",
+        f"STRAIGHT_JOIN {working.wanted} ON {working.at('w', 's')} WHERE w.{working.act}='I'",
     )
 
 
@@ -67,7 +67,7 @@ def change(session: "Connection[Any]", working: Working, count: int) -> bool:
             session,
             working,
             count,
-            f"UPDATE {working.rows} AS w STRAIGHT_JOIN {working.source} AS s ON {working.at('w', 's')} "
+            f"UPDATE {working.rows} AS w STRAIGHT_JOIN {working.wanted} ON {working.at('w', 's')} "
             f"STRAIGHT_JOIN {working.live} AS l ON {working.at('w', 'l')} SET {values} WHERE w.{working.act}='U'",
         )
     except pymysql.err.IntegrityError as error:
@@ -85,7 +85,7 @@ def insert(session: "Connection[Any]", working: Working, count: int, acts: str =
         working,
         count,
         f"INSERT INTO {working.live} ({shape.stored()}) SELECT {shape.stored('s.')} FROM {working.rows} AS w "
-        f"STRAIGHT_JOIN {working.source} AS s ON {working.at('w', 's')} WHERE w.{working.act} IN ({acts})",
+        f"STRAIGHT_JOIN {working.wanted} ON {working.at('w', 's')} WHERE w.{working.act} IN ({acts})",
     )
 
 

@@ -1,8 +1,9 @@
 """Proven data becomes live in one step, and back.
 
 promote carries the proven tables into `rk_hold_<id>` and proves them again; exchange puts them in place with one
-RENAME and keeps the earlier ones in `rk_undo_<id>`; undo is the reverse. `marker` remembers on live what is going
-on, `gate` holds writers back, `lease` keeps backups waiting, `deadman` and `settle` end what somebody left behind.
+RENAME and keeps the earlier ones in `rk_undo_<id>`; undo is the reverse. Of other tables only rows are carried, and
+written in one transaction before the RENAME (`rowwise`, and the package `delta`). `marker` remembers on live what is
+going on, `gate` holds writers back, `lease` keeps backups waiting, `deadman` and `settle` end what was left behind.
 """
 
 from restorekit.engines.mariadb.exchange.preflight import preflight

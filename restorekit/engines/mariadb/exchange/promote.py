@@ -121,8 +121,8 @@ def chosen(order: ExchangeOrder, name: str) -> ChosenTable:
     return found
 
 
-def _sets(session: "Connection[Any]", order: ExchangeOrder, hold: str) -> dict[str, Shape]:
-    """Empty change sets for live's tables as they were shown; raises LiveChanged if one is another now."""
+def as_shown(session: "Connection[Any]", order: ExchangeOrder) -> dict[str, Shape]:
+    """Live's tables whose rows are written, defined as they were shown; raises LiveChanged if one is another now."""
     found = changeset.shapes(session, order.target, by_rows(order))
     for name in sorted(by_rows(order)):
         shown = order.live.table(name) if order.live else None
@@ -131,7 +131,14 @@ def _sets(session: "Connection[Any]", order: ExchangeOrder, hold: str) -> dict[s
                 f"the definition of {name} is not the one that was shown; live is untouched",
                 hint="Look at the difference again and approve it.",
             )
-        changeset.make(session, hold, found[name])
+    return found
+
+
+def _sets(session: "Connection[Any]", order: ExchangeOrder, hold: str) -> dict[str, Shape]:
+    """Empty change sets."""
+    found = as_shown(session, order)
+    for shape in found.values():
+        changeset.make(session, hold, shape)
     return found
 
 

@@ -22,6 +22,7 @@ from restorekit.engines.mariadb.exchange.marker import Default, Journal
 from restorekit.engines.mariadb.exchange.preflight import insist
 from restorekit.engines.mariadb.exchange.promote import (
     COMING,
+    as_shown,
     by_rows,
     chosen,
     sequences,
@@ -74,8 +75,7 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
 
 def _sets_are_whole(live: Live, session: "Connection[Any]", order: ExchangeOrder, promoted: Promoted) -> None:
     """What lies beside live must still be what was chosen and proven: a row less would be missed by no later proof."""
-    found = shapes(session, order.target, by_rows(order))
-    for name, shape in found.items():
+    for name, shape in as_shown(session, order).items():
         carrying.prove(session, promoted.holding.schema_name, shape, chosen(order, name), live.home.row_key)
 
 
