@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -11,9 +11,9 @@ from restorekit.errors import NeedsChoice, UnknownName, UsageError
 from restorekit.model.contents import Contents, TableContents
 from restorekit.model.database import Where
 from restorekit.model.difference import Difference, ObjectDifference, TableAction, TableDifference, Wanted
-from restorekit.model.pick import Pick, Selection
+from restorekit.model.pick import Pick
 from restorekit.model.plan import Plan
-from restorekit.model.shown import Conditions, ShownConflict
+from restorekit.model.shown import Choice, Conditions, ShownConflict
 from restorekit.model.staged import Staged
 from restorekit.model.verdict import Verdict
 from restorekit.ports import Comparing, Describing, Watch
@@ -87,27 +87,29 @@ def diff(proven: Proven, part: Part, engine: DiffingEngine, now: datetime, watch
     tables.sort(key=lambda t: t.name)
     ground = methods.Ground(tables, ours, live, pick, part.method)
     actions = methods.actions(ground)
-    selection: Selection | None = None
-    conflicts: tuple[ShownConflict, ...] = ()
+    choice: Choice | None = None
     if any(a.method == "delta" for a in actions):
         wanted = _of(pick, actions)
         conditions = _about(part.conditions, wanted, scope)
         choice = engine.choose(proven.staged.where, where, wanted, conditions, watch)
-        selection, conflicts = choice.selection, choice.conflicts
-        actions = methods.chosen(actions, selection, ground)
+        if pick is None and part.method is None and choice.selection.conflict_count:
+            # Rows without a parent in the backup itself, say. Somebody who wants all of it need not decide about them.
+            choice, actions = None, methods.actions(replace(ground, method="exchange"))
+    if choice is not None:
+        actions = methods.chosen(actions, choice.selection, ground)
     difference = Difference(
         tables=tuple(tables),
         objects=tuple(_objects(ours, live)) if pick is None else (),
         actions=tuple(actions),
         pick=pick,
         method=part.method,
-        selection=selection,
+        selection=choice.selection if choice else None,
         gate="open" if methods.open_gate(pick, actions, tables) else "closed",
         live=live,
         compared_at=now,
         duration_s=round(time.monotonic() - began, 3),
     )
-    return Found(difference, conflicts)
+    return Found(difference, choice.conflicts if choice else ())
 
 
 def decided(difference: Difference) -> None:

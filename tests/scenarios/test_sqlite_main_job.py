@@ -87,3 +87,18 @@ def test_unknown_database(house: Installation) -> None:
     answer = house.run("restore", "nobody_knows", "--at", "2026-01-01", "--json")
     assert answer.code == 2
     assert answer.json["error"]["code"] == "unknown_name"
+
+
+def test_rows_without_a_parent_in_the_backup_itself_come_back_as_they_were(house: Installation, tmp_path: Path) -> None:
+    """SQLite does not enforce foreign keys by itself: orphans may be a customer's normal state."""
+    house.engines["files"]["orphans"] = "report"
+    house.write()
+    path = Path(house.engines["files"]["directory"]) / "acme_shop.sqlite"
+    with closing(sqlite3.connect(path)) as shop, shop:
+        shop.execute("UPDATE InvoiceLine SET InvoiceId = 9999 WHERE InvoiceLineId < 5")
+    whole = everything(house)
+    house.ok("capture", "acme_shop", "--to", str(tmp_path / "dumps/files/acme_shop.db"))
+    with closing(sqlite3.connect(path)) as shop, shop:
+        shop.execute("DELETE FROM InvoiceLine WHERE InvoiceLineId < 50")
+    house.ok("restore", "acme_shop", "--point", house.point("acme_shop"), "--yes")
+    assert everything(house) == whole
