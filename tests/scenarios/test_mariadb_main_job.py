@@ -148,10 +148,26 @@ def test_a_foreign_script_that_makes_its_own_database(shop: Hoster, live: LiveSe
     assert everything(live, "acme_shop") == before
 
 
-def test_some_tables_closed_over_foreign_keys(shop: Hoster, live: LiveServer) -> None:
+def test_some_tables_and_nothing_else(shop: Hoster, live: LiveServer) -> None:
+    """Row by row nothing is touched that was not asked for."""
     shred(live)
     damaged = contents(live, "acme_shop")
     told = shop.restore("acme_shop", "--at", "2026-01-18", "--tables", "InvoiceLine")
+    assert live.one("SELECT COUNT(*) FROM acme_shop.InvoiceLine") == 2240
+    assert live.one("SELECT COUNT(*) FROM acme_shop.Genre") == 26
+    assert live.one("SELECT COUNT(*) FROM acme_shop.Track WHERE UnitPrice = 0") == 2
+    assert "PlaylistTrack" not in tables(live)
+    assert {a["name"] for a in told["applied"]} == {"InvoiceLine"}
+    shop.undo(told)
+    assert contents(live, "acme_shop") == damaged
+
+
+def test_some_tables_closed_over_foreign_keys(shop: Hoster, live: LiveServer) -> None:
+    """Exchanged, a table takes along what foreign keys tie to it."""
+    shred(live)
+    damaged = contents(live, "acme_shop")
+    words = ("--tables", "InvoiceLine", "--method", "exchange")
+    told = shop.restore("acme_shop", "--at", "2026-01-18", *words)
     assert live.one("SELECT COUNT(*) FROM acme_shop.InvoiceLine") == 2240
     # Linked by foreign keys are Track, then Genre. What nothing of it needs stays away, and what is extra stays.
     assert live.one("SELECT COUNT(*) FROM acme_shop.Genre") == 25
