@@ -182,7 +182,8 @@ class Reader:
     def _reused(self, shape: Shape) -> Iterator[Name]:
         """Rows whose key another row of live bears now.
 
-        Every other column differs (of at least two), or a further unique key that is never NULL, or when it was made.
+        Of the other columns with a value on either side more than three in four differ, and at least two; or a further
+        unique key that is never NULL does, or when it was made.
         """
         others = [c for c in shape.columns if c not in shape.key]
         signs = [u for u in shape.uniques if shape.required.issuperset(u.columns)]
@@ -199,9 +200,9 @@ class Reader:
         )
         with rows.as_stored(self._connection):
             for n, another, *values in self._connection.execute(sql):
-                half = len(others)
-                pairs = zip(values[:half], values[half:], strict=True) if half > 1 else ()
-                if another or (half > 1 and all(repr(a) != repr(b) for a, b in pairs)):
+                both = zip(values[: len(others)], values[len(others) : 2 * len(others)], strict=True)
+                told = [repr(a) != repr(b) for a, b in both if a is not None or b is not None]
+                if another or (sum(told) > 1 and 4 * sum(told) > 3 * len(told)):
                     yield shape.name, n
 
 
