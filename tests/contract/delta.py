@@ -320,6 +320,11 @@ class DeltaContract:
             one = chosen(shop.choose(pick.model_copy(update={"conflicts": said}), every), "orders")
             assert (one.insert, one.change, one.skipped) == (missing, change, skipped)
 
+    def test_columns_that_nobody_fills_do_not_make_two_rows_one(self, lab: Lab) -> None:
+        shop = Shop(lab, "INSERT INTO orders VALUES (100, 1, 'open', NULL)")
+        shop.happens("DELETE FROM orders WHERE id = 100", "INSERT INTO orders VALUES (100, 2, 'new', NULL)")
+        assert kinds(shop.pick("orders", rows="missing")) == {("orders", "id_reused", "")}
+
     def test_the_order_of_today_or_that_of_the_backup(self, shop: Shop) -> None:
         before = shop.happens("DELETE FROM order_lines", "DELETE FROM orders", *OF_TODAY)
         done = shop.bring_back("orders", rows="missing", conflicts="theirs")

@@ -178,7 +178,9 @@ class Pair:
             return False
         live, backup = table.cells(found.live), table.cells(found.backup)
         others = [c for c in table.columns if c.name not in table.key]
-        if len(others) > 1 and all(live[c.name] != backup[c.name] for c in others):
+        told = [c for c in others if (live[c.name], backup[c.name]) != (None, None)]
+        differing = sum(live[c.name] != backup[c.name] for c in told)
+        if differing > 1 and 4 * differing > 3 * len(told):
             return True
         if any(c.kind == "stamp" and live[c.name] != backup[c.name] for c in others):
             return True
