@@ -1,0 +1,57 @@
+"""Rows of a backup brought back one by one, on MariaDB."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from contract.delta import SHOP, DeltaContract, Shop
+from contract.engine import Stage, policy, stage
+from contract.picking import PickingContract
+from servers.mariadb import QUICK, LiveServer
+from servers.mariadb_lab import FAST, MariaDBLab, cleared
+
+from restorekit.errors import LiveChanged
+
+KEPT = "kept"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LiveServer]:
+    with LiveServer.running(args=(*FAST, *QUICK)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def staged(server: LiveServer) -> Stage:
+    lab = MariaDBLab(server)
+    lab.create("shop")
+    lab.run("shop", *SHOP)
+    found = stage(lab, lab.backup("shop"), KEPT)
+    lab.clear(KEPT)
+    return found
+
+
+class TestDelta(DeltaContract):
+    """All tests but those with a shop of their own use one staged backup, so that each also meets what others left."""
+
+    @pytest.fixture
+    def lab(self, server: LiveServer) -> Iterator[MariaDBLab]:
+        yield from cleared(server, KEPT)
+
+    @pytest.fixture
+    def shop(self, lab: MariaDBLab, staged: Stage) -> Shop:
+        return Shop(lab, staged=staged)
+
+    @pytest.mark.xfail(reason="rows written since are not taken into a whole table's change yet", raises=LiveChanged)
+    @pytest.mark.parametrize("leave", [{"accept_changes": True}, {"policy": policy()}], ids=["said", "policy"])
+    def test_whole_tables_do_not_wait_until_nobody_writes_where_that_is_allowed(self, shop: Shop, leave: Any) -> None:
+        super().test_whole_tables_do_not_wait_until_nobody_writes_where_that_is_allowed(shop, leave)
+
+
+class TestPicking(PickingContract):
+    seeds = PickingContract.seeds[:5]  # a server takes its time; the rest is tried by those who have it
+    campaign = (*PickingContract.seeds[5:], *range(1000, 1150))
+
+    @pytest.fixture
+    def lab(self, server: LiveServer) -> Iterator[MariaDBLab]:
+        yield from cleared(server, KEPT)
