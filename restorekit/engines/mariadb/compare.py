@@ -18,11 +18,11 @@ from restorekit.engines.mariadb.connect import one, quoted
 from restorekit.engines.mariadb.delta import barriers, finding
 from restorekit.engines.mariadb.delta.costs import costs
 from restorekit.engines.mariadb.delta.ground import Ground, ground
-from restorekit.engines.mariadb.delta.names import MOST
+from restorekit.engines.mariadb.delta.names import MOST, WIDER
 from restorekit.engines.mariadb.live import Live, reading
 from restorekit.engines.mariadb.pair import Pair, Rows, pair
 from restorekit.engines.mariadb.tables import Table
-from restorekit.errors import RestorekitError
+from restorekit.errors import LiveChanged, RestorekitError
 from restorekit.model.database import Where
 from restorekit.model.difference import Costs, RowDifference, TableDifference
 from restorekit.ports import Watch
@@ -108,6 +108,34 @@ def compare(
             elif here is not None or there is not None:
                 found.append(_one_sided(both, here, there))
     return found
+
+
+def find_again(live: Live, sides: tuple[Where, Where], names: Sequence[str], watch: Watch) -> list[Table]:
+    """Rows that differ now, written to `rk_wider` in the sandbox; answers staging's tables. `sides`: staging, live.
+
+    What an earlier comparison and a choice left there stays. Raises LiveChanged where more rows differ than can be
+    written one by one.
+    """
+    staging, live_where = sides
+    wanted = frozenset(names)
+    with (
+        reading("the difference"),
+        contextlib.closing(live.where_connect(staging)) as notes,
+        pair(live, live_where, staging, watch) as both,
+    ):
+        finding.begin(notes, WIDER)
+        ours = described.tables(both.staging, staging.schema_name, wanted)
+        theirs = {t.name: t for t in described.tables(both.live, live_where.schema_name, wanted)}
+        for there in ours:
+            here, found = theirs[there.name], Found(0)
+            seen = look(both, (here, there), found, carried=carries(both, here, there))
+            if len(found.rows) > MOST:
+                raise LiveChanged(
+                    f"more than {MOST} rows of {there.name} differ by now; live is as before",
+                    hint="Approve the new difference, or use --method exchange.",
+                )
+            finding.keep(notes, there, seen.way, found.rows, WIDER)
+        return ours
 
 
 def _one_sided(both: Pair, here: Table | None, there: Table | None) -> TableDifference:

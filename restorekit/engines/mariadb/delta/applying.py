@@ -116,7 +116,7 @@ def _open(scene: Scene, stack: contextlib.ExitStack) -> list[Working]:
     found = _shapes(scene)
     working = []
     for number, delta in enumerate(sorted(scene.deltas, key=lambda d: d.table)):
-        working.append(open_working(scene.session, delta, found[delta.table], scene.source, number))
+        working.append(open_working(scene.session, delta, found[delta.table], delta.source or scene.source, number))
         stack.callback(_close, scene.session, working[-1])
     return working
 

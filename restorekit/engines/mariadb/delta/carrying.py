@@ -8,7 +8,7 @@ from pymysql.connections import Connection
 from restorekit.engines.mariadb.connect import one, quoted
 from restorekit.engines.mariadb.delta.changeset import Shape, counts
 from restorekit.engines.mariadb.delta.keyed import keyed
-from restorekit.engines.mariadb.delta.names import CHOSEN, NOTED, chosen
+from restorekit.engines.mariadb.delta.names import CHOSEN, NOTED
 from restorekit.engines.mariadb.fingerprint import Column, row_value
 from restorekit.engines.mariadb.tables import Table
 from restorekit.errors import ProofFailed
@@ -26,8 +26,8 @@ def is_chosen(staging: "Connection[Any]", table: str) -> bool:
     return bool(one(staging, listing, [CHOSEN, table]))
 
 
-def origins(shape: Shape, staged: Table) -> Iterator[tuple[tuple[Column, ...], str]]:
-    """What to carry: columns, and the FROM clause in the sandbox that yields them.
+def origins(shape: Shape, staged: Table, found: str) -> Iterator[tuple[tuple[Column, ...], str]]:
+    """What to carry of the rows in `found` (quoted): columns, and the FROM clause in the sandbox that yields them.
 
     Rows to be written come whole, out of the staged table; of rows to be removed only the key is there, and enough.
     """
@@ -39,11 +39,11 @@ def origins(shape: Shape, staged: Table) -> Iterator[tuple[tuple[Column, ...], s
     ours = ",".join(f"c.{quoted(c.name)}" for c in mine)
     same = " AND ".join(f"s.{quoted(k)}=c.{quoted(k)}" for k in shape.table.key)
     whole = (
-        f"(SELECT {ours},{shape.stored('s.')} FROM {chosen(staged.name)} AS c STRAIGHT_JOIN {staged.full} AS s "
+        f"(SELECT {ours},{shape.stored('s.')} FROM {found} AS c STRAIGHT_JOIN {staged.full} AS s "
         f"ON {same} WHERE c.{shape.op} IN ('I','U')) AS rk_set"
     )
     yield (*mine, *shape.table.stored), whole
-    yield (*mine, *shape.table.key_columns), f"{chosen(staged.name)} WHERE {shape.op}='D'"
+    yield (*mine, *shape.table.key_columns), f"{found} WHERE {shape.op}='D'"
 
 
 def prove(session: "Connection[Any]", hold: str, shape: Shape, wanted: ChosenTable, row_key: bytes) -> None:

@@ -36,6 +36,7 @@ class Delta(Value):
 
     `definition`: hash of the definition that the set was made for. `carried`: expected states, and the proof, take
     FLOAT with 6 digits. `goal`: what the whole table must be afterwards; None: every written row is proven by itself.
+    `source`: the schema of its set, if not that of all.
     """
 
     table: str
@@ -43,6 +44,7 @@ class Delta(Value):
     carried: bool = False
     stray: Stray = "refuse"
     goal: Fingerprint | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.chunks import Cut
 from restorekit.engines.mariadb.connect import one, quoted, rows
-from restorekit.engines.mariadb.delta.names import CHOSEN, FOUND, NOTED, Own, found, number, own
+from restorekit.engines.mariadb.delta.names import CHOSEN, FOUND, NOTED, Own, number, own
 from restorekit.engines.mariadb.tables import Table
 
 _WRITING = "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', foreign_key_checks=0"
@@ -39,8 +39,7 @@ def forget(session: "Connection[Any]") -> None:
     """Begin anew: no findings, no choice."""
     rows(session, _WRITING)
     for schema in (FOUND, CHOSEN, NOTED):
-        rows(session, f"DROP DATABASE IF EXISTS {schema}")
-        rows(session, f"CREATE DATABASE {schema} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        begin(session, schema)
     rows(session, f"USE {NOTED}")  # some statements with aliases want any schema chosen
     rows(
         session,
@@ -55,24 +54,36 @@ def note(session: "Connection[Any]", table: str, *, carried: bool, no_delta: str
     rows(session, f"INSERT INTO {NOTED}.tables VALUES (%s,%s,%s,%s)", (table, carried, no_delta, recorded))
 
 
-def keep(session: "Connection[Any]", table: Table, way: Cut, differing: Sequence[Row]) -> int:
+def place(schema: str, table: str) -> str:
+    """The findings of that table in that schema of ours, quoted."""
+    return f"{schema}.{quoted(table)}"
+
+
+def begin(session: "Connection[Any]", schema: str) -> None:
+    """An empty schema for findings."""
+    rows(session, _WRITING)
+    rows(session, f"DROP DATABASE IF EXISTS {schema}")
+    rows(session, f"CREATE DATABASE {schema} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+
+
+def keep(session: "Connection[Any]", table: Table, way: Cut, differing: Sequence[Row], schema: str = FOUND) -> int:
     """Write the findings of one table (of staging) down.
 
     Answers how many pairs of them were one row: where live's key and the backup's differ in bytes only, and the key's
     collation takes them for equal, a missing and an extra row are one that changed.
     """
-    mine, no = own(table.columns), number(table.columns)
+    mine, no, full = own(table.columns), number(table.columns), place(schema, table.name)
     key = ",".join(quoted(name) for name in table.key)
     rows(
         session,
-        f"CREATE TABLE {found(table.name)} ({no} INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, {shape(mine)}, "
+        f"CREATE TABLE {full} ({no} INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, {shape(mine)}, "
         f"KEY ({key})) ENGINE=InnoDB SELECT {key} FROM {table.full} LIMIT 0",
     )
     order = ",".join(quoted(c.name) for c in way.key)
-    head = f"INSERT INTO {found(table.name)} ({','.join(mine)},{order}) VALUES "
+    head = f"INSERT INTO {full} ({','.join(mine)},{order}) VALUES "
     for batch in _batches(session, way, differing):
         rows(session, head + ",".join(batch))
-    return 0 if way.kind == "range" else _one_row(session, table, mine)
+    return 0 if way.kind == "range" else _one_row(session, table, mine, full)
 
 
 def shape(mine: Own) -> str:
@@ -98,15 +109,15 @@ def _batches(session: "Connection[Any]", way: Cut, differing: Sequence[Row]) -> 
         yield batch
 
 
-def _one_row(session: "Connection[Any]", table: Table, mine: Own) -> int:
+def _one_row(session: "Connection[Any]", table: Table, mine: Own, full: str) -> int:
     same = " AND ".join(f"a.{quoted(n)}=b.{quoted(n)}" for n in table.key)
-    two = f"{found(table.name)} AS a JOIN {found(table.name)} AS b ON {same} AND a.{mine.op}='I' AND b.{mine.op}='D'"
+    two = f"{full} AS a JOIN {full} AS b ON {same} AND a.{mine.op}='I' AND b.{mine.op}='D'"
     pairs = int(one(session, f"SELECT COUNT(*) FROM {two}"))
     if pairs:
         rows(session, f"UPDATE {two} SET a.{mine.live}=b.{mine.live}")
         rows(session, f"DELETE b FROM {two}")
         rows(
             session,
-            f"UPDATE {found(table.name)} SET {mine.op}='U' WHERE {mine.op}='I' AND {mine.live} IS NOT NULL",
+            f"UPDATE {full} SET {mine.op}='U' WHERE {mine.op}='I' AND {mine.live} IS NOT NULL",
         )
     return pairs

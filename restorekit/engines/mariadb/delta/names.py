@@ -2,6 +2,7 @@
 
     rk_found   one table per table compared, of the same name: the rows that differ
     rk_chosen  one table per table chosen from, of the same name: the rows that would be written
+    rk_wider   as rk_found: what a second look found, made while writers were held back
     rk_noted   two tables of ours: `tables` (one row per table compared), `choice` (one row: the last choice)
 
 A table in `rk_found` and in `rk_chosen` has three columns of ours and then the customer's key columns with their own
@@ -29,6 +30,8 @@ from restorekit.engines.mariadb.fingerprint import Column
 FOUND = "rk_found"
 CHOSEN = "rk_chosen"
 NOTED = "rk_noted"
+WIDER = "rk_wider"
+"""Findings of a second look at live, while its writers were held back."""
 
 MOST = 100_000
 """Rows of one table that are written one by one; also how many findings are kept."""

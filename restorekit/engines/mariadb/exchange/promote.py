@@ -7,8 +7,9 @@ from pymysql.connections import Connection
 
 from restorekit.engines.mariadb.connect import one, quoted, rows
 from restorekit.engines.mariadb.contents import contents
-from restorekit.engines.mariadb.delta import carrying, changeset
+from restorekit.engines.mariadb.delta import carrying, changeset, finding
 from restorekit.engines.mariadb.delta.changeset import Shape
+from restorekit.engines.mariadb.delta.names import CHOSEN
 from restorekit.engines.mariadb.exchange import marker
 from restorekit.engines.mariadb.exchange.copy import Load, carry, table_load
 from restorekit.engines.mariadb.exchange.session import exclusive
@@ -157,7 +158,7 @@ def _fill(live: Live, order: ExchangeOrder, hold: str, sets: dict[str, Shape], w
         Load(t.name, sets[t.name].set_in(hold), columns, origin)
         for t in found
         if t.name in picked
-        for columns, origin in carrying.origins(sets[t.name], t)
+        for columns, origin in carrying.origins(sets[t.name], t, finding.place(CHOSEN, t.name))
     ]
     carry(live, order.staging, loads, watch)
 

@@ -1,7 +1,7 @@
 """Taking away what restorekit itself put on live: holding copies, and undo copies when their time has come."""
 
 from restorekit.engines.mariadb.connect import quoted, rows
-from restorekit.engines.mariadb.exchange import marker
+from restorekit.engines.mariadb.exchange import marker, widening
 from restorekit.engines.mariadb.exchange.promote import drop_schema
 from restorekit.engines.mariadb.exchange.session import exclusive
 from restorekit.engines.mariadb.live import Live
@@ -18,6 +18,7 @@ def drop_holding(live: Live, order_id: str) -> None:
             # Some tables of live may stand in the holding schema at this moment.
             raise RestoreActive(f"the exchange of {order_id} is unfinished; nothing was removed")
         drop_schema(session, hold)
+        widening.forget(session, order_id)
 
 
 def retire(live: Live, exchanged: Exchanged) -> None:

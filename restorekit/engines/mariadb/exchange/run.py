@@ -16,7 +16,7 @@ from restorekit.engines.mariadb.delta import carrying
 from restorekit.engines.mariadb.delta.applying import NotWhole, seen_now
 from restorekit.engines.mariadb.delta.changeset import Delta, Stray, shapes
 from restorekit.engines.mariadb.delta.ties import Loose, loose_in
-from restorekit.engines.mariadb.exchange import furnishing, keys, marker, postcheck, rename
+from restorekit.engines.mariadb.exchange import furnishing, keys, marker, postcheck, rename, widening
 from restorekit.engines.mariadb.exchange.accounts import Census, Gate, grantee, survey
 from restorekit.engines.mariadb.exchange.marker import Default, Journal
 from restorekit.engines.mariadb.exchange.preflight import insist
@@ -63,6 +63,7 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
             judge=lambda j: _judge(live, session, order, j, staged),
             allowed=lambda loose: _loose_in_staging(live, order, loose),
             limits=limits,
+            widen=(lambda j: widening.widen(live, session, order, j, watch)) if _accepts(order) else None,
         )
         try:
             return perform(live, session, journal, deed)
@@ -283,6 +284,11 @@ def _intent(
     )
 
 
+def _accepts(order: ExchangeOrder) -> bool:
+    """True if writes between the difference and the gate are no reason to stop."""
+    return order.accept_changes or order.policy.on_live_change == "keep_and_report"
+
+
 def without(found: Contents, names: AbstractSet[str]) -> Contents:
     """The contents without these tables: a change set bears the name of a table and is none."""
     return found.model_copy(update={"tables": tuple(t for t in found.tables if t.name not in names)})
@@ -293,7 +299,7 @@ def _deltas(live: Live, order: ExchangeOrder) -> tuple[Delta, ...]:
 
     Of a volatile table it never matters what live holds: its chosen rows are written over whatever they are now.
     """
-    accepts = order.accept_changes or order.policy.on_live_change == "keep_and_report"
+    accepts = _accepts(order)
     deltas = []
     with contextlib.closing(live.where_connect(order.staging)) as source:
         for name in sorted(by_rows(order)):

@@ -19,12 +19,12 @@ from restorekit.engines.mariadb.contents import contents
 from restorekit.engines.mariadb.delta import changeset
 from restorekit.engines.mariadb.delta.applying import Written, write
 from restorekit.engines.mariadb.delta.ties import Loose
-from restorekit.engines.mariadb.exchange import gate, guard, keys, marker, postcheck, rename, rowwise
+from restorekit.engines.mariadb.exchange import gate, guard, keys, marker, postcheck, rename, rowwise, widening
 from restorekit.engines.mariadb.exchange.lease import lease
 from restorekit.engines.mariadb.exchange.marker import Journal, Marked
 from restorekit.engines.mariadb.live import Live, translated
 from restorekit.engines.mariadb.objects import Definitions
-from restorekit.errors import ProofFailed, RestorekitError
+from restorekit.errors import LiveChanged, ProofFailed, RestorekitError
 from restorekit.model.contents import Contents
 from restorekit.model.database import Where
 from restorekit.model.exchange import Exchanged, Settled, SlippedTable
@@ -62,12 +62,14 @@ class Limits(Value):
 class Deed:
     """What is particular to one exchange: `judge` completes the journal under the gate, or raises to call it off.
 
-    `allowed` says how many rows may be without a parent once rows are written.
+    `allowed` says how many rows may be without a parent once rows are written. `widen` takes rows into the sets that
+    were written since they were made, where that is accepted.
     """
 
     judge: Callable[[Journal], Journal]
     allowed: Callable[[Loose], int]
     limits: Limits
+    widen: Callable[[Journal], Journal] | None = None
 
 
 def perform(live: Live, session: "Connection[Any]", journal: Journal, deed: Deed) -> Exchanged:
@@ -143,6 +145,16 @@ def _move(live: Live, session: "Connection[Any]", journal: Journal, deed: Deed) 
 
 
 def _write(live: Live, session: "Connection[Any]", journal: Journal, deed: Deed) -> Journal:
+    """Write the rows; if live has moved on and that is accepted, with what has changed since, a second time."""
+    try:
+        return _written(live, session, journal, deed)
+    except LiveChanged:
+        if deed.widen is None or all(d.goal is None for d in journal.deltas):
+            raise
+    return _written(live, session, deed.widen(journal), deed)
+
+
+def _written(live: Live, session: "Connection[Any]", journal: Journal, deed: Deed) -> Journal:
     """Write the rows of tables that are not exchanged; where writers are not held back, they may be there first."""
 
     def after(written: Written) -> Journal:
@@ -285,6 +297,7 @@ def _record(live: Live, session: "Connection[Any]", journal: Journal) -> Exchang
 def tidy(session: "Connection[Any]", journal: Journal) -> None:
     """Remove what the exchange was fed from and has used up. Safe to repeat."""
     rowwise.tidy(session, journal)
+    widening.forget(session, journal.order_id)
     drop_if_empty(session, journal.source)
 
 
@@ -318,6 +331,7 @@ def take_back(live: Live, session: "Connection[Any]", journal: Journal) -> None:
         drop_if_empty(session, journal.target)
     keys.mend(session, journal.target, journal.dangling)
     changeset.drop_empty(session, journal.keep, journal.deltas)
+    widening.forget(session, journal.order_id)
     drop_if_empty(session, journal.keep)
     gate.reopen(session, journal.gate)
     gate.take_back_loans(session, journal.target, journal.lent)

@@ -103,7 +103,8 @@ def _intent(
         began_at=marker.now(session),
         gate=survey(session, target) if found and not earlier.open_gate else Gate(kind="none", schema_name=target),
         deltas=tuple(
-            d.model_copy(update={"stray": "overwrite", "carried": False, "goal": None}) for d in earlier.deltas
+            d.model_copy(update={"stray": "overwrite", "carried": False, "goal": None, "source": ""})
+            for d in earlier.deltas
         ),
         open_gate=earlier.open_gate,
         before=harvest(session, target),
