@@ -46,6 +46,10 @@ class Delta(Value):
     goal: Fingerprint | None = None
     source: str = ""
 
+    def back(self, stray: Stray) -> "Delta":
+        """The table on the way back: every row is proven by itself, and its states are exact."""
+        return self.model_copy(update={"stray": stray, "carried": False, "goal": None, "source": ""})
+
 
 @dataclass(frozen=True)
 class Shape:

@@ -75,10 +75,7 @@ def unwrite(live: Live, session: "Connection[Any]", journal: Journal) -> None:
             rows(session, f"DELETE FROM {shape.set_in(journal.keep)}")
         marker.put(session, "gated", before)
 
-    back = tuple(
-        d.model_copy(update={"stray": "leave", "carried": False, "goal": None, "source": ""})
-        for d in found.journal.deltas
-    )
+    back = tuple(d.back("leave") for d in found.journal.deltas)
     write(
         Scene(
             live=live,

@@ -102,10 +102,7 @@ def _intent(
         dead_man_s=dead_man_s,
         began_at=marker.now(session),
         gate=survey(session, target) if found and not earlier.open_gate else Gate(kind="none", schema_name=target),
-        deltas=tuple(
-            d.model_copy(update={"stray": "overwrite", "carried": False, "goal": None, "source": ""})
-            for d in earlier.deltas
-        ),
+        deltas=tuple(d.back("overwrite") for d in earlier.deltas),
         open_gate=earlier.open_gate,
         before=harvest(session, target),
         drop=nothing,
