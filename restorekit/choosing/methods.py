@@ -1,5 +1,6 @@
 """How each table becomes the proven one: row by row, by exchange, or not at all; closed over foreign keys."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -7,6 +8,9 @@ from restorekit.errors import PreflightRefused, UsageError
 from restorekit.model.contents import Contents
 from restorekit.model.difference import Method, TableAction, TableDifference, Wanted
 from restorekit.model.pick import ChosenTable, Pick, Selection
+
+_ONE_STEP_S = 1.0
+"""So much more an exchange may take where tables change places anyway: then all of it happens in one step."""
 
 _SHARE = 0.1
 """Without figures from the engine: rows are written one by one up to this share of the table (facts: delta)."""
@@ -17,13 +21,17 @@ Edges = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Ground:
-    """What a method is chosen on: the tables compared, both contents, the part that is wanted, a method insisted on."""
+    """What a method is chosen on: the tables compared, both contents, the part that is wanted, a method insisted on.
+
+    Writers are to be held back for `most_blocked_s` at most.
+    """
 
     tables: Sequence[TableDifference]
     ours: Contents
     theirs: Contents | None
     pick: Pick | None = None
     method: Wanted | None = None
+    most_blocked_s: float = math.inf
     by_name: Mapping[str, TableDifference] = field(init=False)
     edges: Edges = field(init=False)
 
@@ -126,7 +134,7 @@ def _whole(ground: Ground) -> dict[str, tuple[Method, str]]:
     moving = {n for n, (m, _) in chosen.items() if m in ("exchange", "create", "remove")}
     _pull_in(ground, chosen, moving)
     for group in _groups(ground, {n for n, (m, _) in chosen.items() if m == "delta"}):
-        why = _dearer(ground, group)
+        why = _dearer(ground, group, _ONE_STEP_S if moving else 0.0)
         if why:
             for name in group:
                 chosen[name] = ("exchange", f"{said(ground.by_name[name])}; {why}")
@@ -145,8 +153,8 @@ def _first(ground: Ground, table: TableDifference) -> tuple[Method, str]:
     if not table.in_staging:
         return "remove", f"{table.live_rows} rows, not in the backup; kept in the undo copy"
     against = _against(ground, table)
-    if table.triggers and not against:
-        against = "it has triggers, which would change what is written"
+    if table.triggers and ground.method != "delta":  # insisted on, they are taken away and made again under the gate
+        against = against or "it has triggers, which would change what is written"
     if against and ground.method == "delta":
         raise PreflightRefused(
             f"rows of {table.name} cannot be written one by one: {against}; live is untouched",
@@ -207,8 +215,11 @@ def _groups(ground: Ground, names: set[str]) -> list[list[str]]:
     return groups
 
 
-def _dearer(ground: Ground, group: Sequence[str]) -> str:
-    """Why writing the rows of these tables would cost more than exchanging them and all that is tied to them; or ""."""
+def _dearer(ground: Ground, group: Sequence[str], spare_s: float) -> str:
+    """Why these tables, and all that is tied to them, had better be exchanged; or "".
+
+    `spare_s`: so much more may an exchange take.
+    """
     if ground.method == "delta":
         return ""
     tables = [ground.by_name[name] for name in group]
@@ -222,7 +233,12 @@ def _dearer(ground: Ground, group: Sequence[str]) -> str:
     more = sum((t.rows or 0) for n in along if n not in group and (t := ground.ours.table(n)))
     exchange += exchange / max(1, rows) * more
     delta = sum(c.delta_s for c in costs)
-    return "" if delta <= exchange else f"exchanging is cheaper ({exchange:.1f} s against {delta:.1f} s row by row)"
+    blocked, otherwise = sum(c.delta_blocked_s for c in costs), sum(c.exchange_blocked_s for c in costs)
+    if blocked > ground.most_blocked_s and otherwise < blocked:
+        return f"row by row writers would be held back for about {blocked:.1f} s"
+    if delta > exchange:
+        return f"exchanging is cheaper ({exchange:.1f} s against {delta:.1f} s row by row)"
+    return "in one step with the tables that are exchanged" if exchange < delta + spare_s else ""
 
 
 def said(table: TableDifference) -> str:

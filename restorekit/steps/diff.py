@@ -85,7 +85,7 @@ def diff(proven: Proven, part: Part, engine: DiffingEngine, now: datetime, watch
         else:
             tables += engine.compare(proven.staged.where, where, sorted(unequal), MOST_ROWS, watch)
     tables.sort(key=lambda t: t.name)
-    ground = methods.Ground(tables, ours, live, pick, part.method)
+    ground = methods.Ground(tables, ours, live, pick, part.method, proven.plan.policy.gate_max_s)
     actions = methods.actions(ground)
     choice: Choice | None = None
     if any(a.method == "delta" for a in actions):

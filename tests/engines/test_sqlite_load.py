@@ -125,7 +125,8 @@ def test_nothing_that_reads_changes_the_staged_file(lab: SQLiteLab) -> None:
     lab.engine.samples(staged.where, 3)
     lab.engine.compare(staged.where, live(), ["t"], 3, QUIET)
     assert [c.outcome for c in lab.engine.witness(staged.sandbox, staged.loaded)] == ["passed"]
-    assert sorted(p.name for p in Path(staged.sandbox.folder).iterdir()) == ["database.sqlite", "found.db", "sandbox.json"]
+    names = sorted(p.name for p in Path(staged.sandbox.folder).iterdir())
+    assert names == ["database.sqlite", "found.db", "sandbox.json"]
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])

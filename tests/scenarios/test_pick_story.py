@@ -4,6 +4,7 @@ MariaDB: a customer's own account writes all the time, from before the accident 
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,7 +50,7 @@ def customers_buying(live: LiveServer) -> Iterator[list[int]]:
         with pymysql.connect(unix_socket=str(live.socket), user="shop", database="shop", autocommit=True) as session:
             while not over.wait(0.005):
                 with session.cursor() as cursor:
-                    code = f"N-{len(acknowledged)}"
+                    code = f"N-{time.monotonic_ns()}"
                     cursor.execute("INSERT INTO orders (customer, code, amount) VALUES (1, %s, 5)", [code])
                     acknowledged.append(int(cursor.lastrowid))
                     cursor.execute("INSERT INTO items (order_id, what) VALUES (%s, 'neu')", [cursor.lastrowid])
@@ -118,7 +119,7 @@ def missing_rows_come_back(shop: Hoster, orders: int, gone: tuple[int, int]) -> 
     assert live.one(orphans, "shop") == 0
     with customers_buying(live) as later:
         while not later:
-            pass
+            time.sleep(0.01)  # a customer can only be watched
     assert min(later) > max(bought)
 
     house.ok("undo", run_id)

@@ -93,6 +93,20 @@ def test_an_exchange_pays_for_what_it_takes_along() -> None:
     assert methods(tables, SHOP, SHOP)["orders"] == "delta"
 
 
+def test_rows_that_would_hold_writers_back_for_too_long_are_not_written_one_by_one() -> None:
+    tables = [table("posts", missing=3, costs=costs(0.1, 0.5).model_copy(update={"delta_blocked_s": 6.0}))]
+    (found,) = actions(Ground(tables, SHOP, SHOP, most_blocked_s=5.0))
+    assert (found.method, "held back for about 6.0 s" in found.why) == ("exchange", True)
+
+
+def test_what_costs_little_goes_in_one_step_with_what_is_exchanged() -> None:
+    """Whoever is not held back never sees one table new and another old, if that can be had for a second."""
+    for seconds, expected in ((0.9, "exchange"), (2.0, "delta")):
+        tables = [table("posts", missing=3, costs=costs(0.1, seconds)), table("other", changed=1, no_delta="no key")]
+        ours = contents(posts=(), other=())
+        assert methods(tables, ours, ours)["posts"] == expected
+
+
 def test_without_figures_a_tenth_is_the_limit() -> None:
     assert methods([table("posts", changed=100)], SHOP, SHOP)["posts"] == "delta"
     assert methods([table("posts", changed=101)], SHOP, SHOP)["posts"] == "exchange"
@@ -105,11 +119,19 @@ def test_somebody_may_insist() -> None:
     with pytest.raises(PreflightRefused, match="no key"):
         methods([table("posts", changed=1, no_delta="no key")], SHOP, SHOP, None, "delta")
     with pytest.raises(PreflightRefused, match="foreign key"):
-        methods([table("orders", changed=1), table("items", in_live=False)], SHOP, contents(customers=(), orders=("customers",)), None, "delta")
+        methods(
+            [table("orders", changed=1), table("items", in_live=False)],
+            SHOP,
+            contents(customers=(), orders=("customers",)),
+            None,
+            "delta",
+        )
 
 
 def test_triggers_must_not_see_what_is_written() -> None:
-    assert methods([table("posts", changed=1, triggers=True)], SHOP, SHOP)["posts"] == "exchange"
+    tables = [table("posts", changed=1, triggers=True)]
+    assert methods(tables, SHOP, SHOP)["posts"] == "exchange"
+    assert methods(tables, SHOP, SHOP, None, "delta")["posts"] == "delta"
 
 
 def test_tables_on_one_side() -> None:

@@ -12,10 +12,10 @@ _SUMMED = 1.0
 _FETCH_S = 35e-6
 """Per differing row: out of the sandbox, and beside live."""
 
-_WRITE_S = (15e-6, 7e-6)
+_WRITE_S = (40e-6, 15e-6)
 """Per differing row: kept, written, proven by itself; and for each secondary index."""
 
-_LOAD_S = (4.5e-6, 2.5e-6)
+_LOAD_S = (14e-6, 7e-6)
 """Per row of an exchange: carried beside live; and for each secondary index."""
 
 _DELTA_BYTES = (1000, 250)
@@ -38,7 +38,7 @@ def costs(rows: int, differing: int, indexes: int, size_bytes: int, scan_s: floa
     load_s = rows * (_LOAD_S[0] + _LOAD_S[1] * indexes)
     return Costs(
         delta_s=round(differing * _FETCH_S + write_s + proof_s + _STEP_S, 4),
-        exchange_s=round(load_s + 2 * proof_s + 2 * _STEP_S, 4),
+        exchange_s=round(load_s + 3 * proof_s + 2 * _STEP_S, 4),
         delta_blocked_s=round(write_s + proof_s + _STEP_S, 4),
         exchange_blocked_s=round(proof_s + 2 * _STEP_S, 4),
         delta_bytes=differing * (_DELTA_BYTES[0] + _DELTA_BYTES[1] * indexes),

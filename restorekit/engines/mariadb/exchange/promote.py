@@ -73,8 +73,9 @@ def promote(live: Live, order: ExchangeOrder, watch: Watch) -> Promoted:
         arrived = _proven_again(live, order, hold)
         for table in sorted(wanted(order)):
             rows(session, f"ANALYZE NO_WRITE_TO_BINLOG TABLE {quoted(hold)}.{quoted(table)}")
-        # Tables created and renamed within one checkpoint can keep a server that crashes twice from starting again.
-        marker.checkpoint(session)
+        if wanted(order) or sequences(order):
+            # Tables created and renamed within one checkpoint can keep a server that crashes twice from starting again.
+            marker.checkpoint(session)
         return Promoted(
             order_id=order.id,
             holding=Where(schema_name=hold),
@@ -82,6 +83,12 @@ def promote(live: Live, order: ExchangeOrder, watch: Watch) -> Promoted:
             promoted_at=marker.now(session),
             duration_s=time.monotonic() - began,
         )
+
+
+def sets_are_whole(live: Live, session: "Connection[Any]", order: ExchangeOrder, promoted: Promoted) -> None:
+    """What lies beside live must still be what was chosen and proven: a row less would be missed by no later proof."""
+    for name, shape in as_shown(session, order).items():
+        carrying.prove(session, promoted.holding.schema_name, shape, chosen(order, name), live.home.row_key)
 
 
 def drop_schema(connection: "Connection[Any]", schema: str) -> None:

@@ -22,10 +22,10 @@ from restorekit.engines.mariadb.exchange.marker import Default, Journal
 from restorekit.engines.mariadb.exchange.preflight import insist
 from restorekit.engines.mariadb.exchange.promote import (
     COMING,
-    as_shown,
     by_rows,
     chosen,
     sequences,
+    sets_are_whole,
     unknown_sequences,
     wanted,
 )
@@ -54,7 +54,7 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
         insist(live, session, order)
         watch.check()
         look_first(live, session, order, promoted.holding.schema_name)
-        _sets_are_whole(live, session, order, promoted)
+        sets_are_whole(live, session, order, promoted)
         watch.check()  # the last moment at which stopping means that nothing happened
         staged = _staged(live, order)
         journal = _intent(live, session, order, promoted, staged)
@@ -72,12 +72,6 @@ def exchange(live: Live, order: ExchangeOrder, promoted: Promoted, watch: Watch)
             raise
 
     return fenced(live, order.id, work)
-
-
-def _sets_are_whole(live: Live, session: "Connection[Any]", order: ExchangeOrder, promoted: Promoted) -> None:
-    """What lies beside live must still be what was chosen and proven: a row less would be missed by no later proof."""
-    for name, shape in as_shown(session, order).items():
-        carrying.prove(session, promoted.holding.schema_name, shape, chosen(order, name), live.home.row_key)
 
 
 def _find_out(live: Live, session: "Connection[Any]", order: ExchangeOrder, tables: Sequence[str]) -> None:
@@ -111,7 +105,13 @@ def outcome(live: Live, order_id: str) -> Exchanged | None:
 
 
 def _loose_in_staging(live: Live, order: ExchangeOrder, loose: Loose) -> int:
-    """How many rows are without a parent in the backup itself: so many may be afterwards."""
+    """How many rows are without a parent in the backup itself: so many may be afterwards.
+
+    Rows of others that pointed at what goes are excused only where they, too, become what the backup has.
+    """
+    ours = order.selection.table(loose.child) if order.selection else None
+    if loose.side == "at" and (ours is None or not ours.whole):
+        return 0
     with contextlib.closing(live.where_connect(order.staging)) as source:
         return loose_in(source, order.staging.schema_name, loose)
 
