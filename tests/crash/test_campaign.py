@@ -94,7 +94,7 @@ class Campaign:
                 run_id = self.newest()
                 continue
             told = self.house.ok("status", run_id, "--json").json
-            words = self.next_words(told, turn)
+            words = self.next_words(told, 0 if "delta" in how else turn)
             if words is None:
                 return run_id
             self.command(words[0], run_id, *words[1:], deadly=deadly)
@@ -110,7 +110,7 @@ class Campaign:
                 return ("approve",)
             self.ended["7, live changed"] += 1
             return self.dice.choice((("cancel",), ("approve",), ("swap", "--accept-changes")))
-        if state == "swapped" and failure is None and turn % 2:
+        if state == "swapped" and failure is None and turn % 2:  # of rows the undo leaves alone what came since
             return ("undo",)
         assert state in ("swapped", "undone", "cancelled"), told["error"]
         self.ended[state] += 1
