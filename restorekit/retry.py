@@ -15,6 +15,7 @@ P = TypeVar("P")
 
 SAFE = frozenset(
     {"check", "scan", "manifest", "readiness", "open_sandbox", "databases", "sound", "witness", "preflight", "outcome"}
+    | {"choose"}
 )
 """The methods whose docstring in `ports` says "safe to repeat", except `load`, which needs a fresh stream each time."""
 

@@ -113,8 +113,8 @@ def slow_source(ground: Ground, shop: Customer) -> Iterator[Tap]:
         yield tap
 
 
-def waiting(shop: Customer, point: str) -> str:
-    answer = shop.restore("--point", point)
+def waiting(shop: Customer, point: str, *words: str) -> str:
+    answer = shop.restore("--point", point, *words)
     assert answer.code == 6, answer
     return str(answer.json["id"])
 
@@ -136,7 +136,7 @@ def test_live_server_is_down(ground: Ground, shop: Customer, point: str) -> None
 def test_live_server_killed_during_swap(ground: Ground, shop: Customer, point: str) -> None:
     """At the RENAME, with the gate closed. Nobody may claim either side before somebody has looked."""
     before = ground.everything()
-    run_id = waiting(shop, point)
+    run_id = waiting(shop, point, "--method", "exchange")
     command = ground.house.start("approve", run_id, "--json")
     _kill_at_the_rename(ground.live, f"{shop.name}.orders", command)
     assert command.wait() == 8, command.said

@@ -179,9 +179,10 @@ def backup(scene: Scene) -> Iterator[Finding]:
 
 
 def locks(scene: Scene) -> Iterator[Finding]:
-    """Transactions that hold tables which change places."""
+    """Transactions that hold tables which change places, or whose rows are written: closing the gate would end them."""
     there = rename.tables_of(scene.session, scene.order.target)
-    yield from traffic.held(scene.live, scene.order.target, sorted(there & scene.moving))
+    gated = by_rows(scene.order) if scene.order.gate == "closed" else frozenset()
+    yield from traffic.held(scene.live, scene.order.target, sorted(there & (scene.moving | gated)))
 
 
 def definers(scene: Scene) -> Iterator[Finding]:
