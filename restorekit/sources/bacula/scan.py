@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,7 +224,7 @@ class Memory:
     def write(self) -> None:
         """Store it whole or not at all."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        passing = self._file.with_suffix(".new")
+        passing = self._file.with_suffix(f".{os.getpid()}")  # two commands may look at once
         told = {"rules": self._rules, "seen": self._seen, "lost": self.lost}
         passing.write_text(json.dumps(told), encoding="utf-8")
         passing.replace(self._file)

@@ -1,6 +1,7 @@
 """Which snapshots were looked into, so that none is walked twice. Losing it costs only time."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Memory:
         uuids = {s.kernel.uuid for s in here}
         self._seen = {uuid: seen for uuid, seen in self._seen.items() if uuid in uuids}
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        passing = self._file.with_suffix(".new")
+        passing = self._file.with_suffix(f".{os.getpid()}")  # two commands may look at once
         told = {"rules": self._rules, "points": sorted(points), "seen": self._seen}
         passing.write_text(json.dumps(told), encoding="utf-8")
         passing.replace(self._file)

@@ -1,6 +1,7 @@
 """From snapshots to recovery points: only new ones are asked for, and every one asked for is accounted for."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,6 +138,6 @@ class Memory:
     def write(self) -> None:
         """Store it whole or not at all."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        passing = self._file.with_suffix(".new")
+        passing = self._file.with_suffix(f".{os.getpid()}")  # two commands may look at once
         passing.write_text(json.dumps({"rules": self._rules, "seen": self._seen}), encoding="utf-8")
         passing.replace(self._file)
