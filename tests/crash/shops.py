@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 from scenarios.house import FastInstallation
 from servers.mariadb import LiveServer
 
+from restorekit.engines.sqlite.delta.changeset import sets
+
 NAME = "acme_shop"
 TABLES = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name VARCHAR(60) NOT NULL);
@@ -67,6 +69,10 @@ class Shop(Protocol):
 
     def read(self, undo_copy: str, sql: str) -> list[tuple[Any, ...]]:
         """Rows of live, or of an undo copy if one is named."""
+        ...
+
+    def kept_rows(self, table: str) -> set[int]:
+        """Ids of this table in all change sets that `read` does not read."""
         ...
 
     def back_up(self) -> str:
@@ -142,6 +148,14 @@ class SQLiteShop:
         with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
             return list(connection.execute(sql))
 
+    def kept_rows(self, table: str) -> set[int]:
+        found: set[int] = set()
+        for path in (self.folder / "live" / ".restorekit").glob("undo_*.rows"):
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                for one in [s for s in sets(connection) if s.name == table]:
+                    found |= {row[0] for row in connection.execute(f"SELECT c0 FROM {one.rows}")}
+        return found
+
     def back_up(self) -> str:
         self.house.ok("capture", NAME, "--to", str(self.folder / "dumps/live1" / f"{NAME}{self.suffix}"))
         return self.house.point(NAME)
@@ -200,6 +214,9 @@ class MariaDBShop:
 
     def read(self, undo_copy: str, sql: str) -> list[tuple[Any, ...]]:
         return self.server.rows(sql, undo_copy or NAME)
+
+    def kept_rows(self, table: str) -> set[int]:
+        return set()  # a change set bears the table's name, and is read as it is
 
     def back_up(self) -> str:
         self.house.ok("capture", NAME, "--to", str(self.folder / "dumps/live1" / f"{NAME}{self.suffix}"))
