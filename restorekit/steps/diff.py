@@ -60,9 +60,16 @@ def first(plan: Plan) -> Part:
     return Part(pick=Pick(tables=plan.scope) if plan.scope is not None else None, method=plan.request.method)
 
 
-def again(plan: Plan, before: Difference) -> Part:
-    """The part that an earlier difference was about."""
-    return Part(pick=before.pick, conditions=None, method=before.method or plan.request.method)
+def again(plan: Plan, before: Difference, *, busy: bool = False) -> Part:
+    """The part that an earlier difference was about.
+
+    `busy`: writes that came since were to be accepted, and there was no time to take them in row by row. All of it is
+    exchanged then: an exchange does not ask what was written.
+    """
+    method = before.method or plan.request.method
+    if busy and before.pick is None:
+        method = "exchange"
+    return Part(pick=before.pick, conditions=None, method=method)
 
 
 def diff(proven: Proven, part: Part, engine: DiffingEngine, now: datetime, watch: Watch) -> Found:

@@ -260,14 +260,25 @@ class Bodies:
         with contextlib.suppress(Temporary):  # the next promote, or the end, replaces or removes it
             engine.drop_holding(run_id)
         if isinstance(error, LiveChanged):
-            staged, verdict = house.need(run_id, Staged), house.need(run_id, Verdict)
-            now, watch = house.clock.now(), house.watch(run_id)
-            proven, part = diffing.Proven(plan, staged, verdict), diffing.again(plan, house.need(run_id, Difference))
-            with self._opened(run_id, plan):
-                house.catalog.keep(run_id, diffing.diff(proven, part, engine, now, watch).difference)
+            try:
+                self._measure_again(run_id, plan)
+            except RestorekitError as worse:
+                if not worse.temporary:  # what was wanted is not possible any more
+                    self.fail(run_id, worse)
+                    return
         engine.cool(house.need(run_id, Staged).sandbox)
         act = house.act("not swapped", run_id, str(plan.target), code=error.code)
         house.catalog.advance(run_id, State.AWAITING_APPROVAL, failure=as_failure(error), act=act)
+
+    def _measure_again(self, run_id: str, plan: Plan) -> None:
+        """The difference as it is now, of the same part."""
+        house = self._house
+        accepted = house.need(run_id, Approval).accept_changes or plan.policy.on_live_change == "keep_and_report"
+        part = diffing.again(plan, house.need(run_id, Difference), busy=accepted)
+        proven = diffing.Proven(plan, house.need(run_id, Staged), house.need(run_id, Verdict))
+        now, watch = house.clock.now(), house.watch(run_id)
+        with self._opened(run_id, plan) as (engine, _):
+            house.catalog.keep(run_id, diffing.diff(proven, part, engine, now, watch).difference)
 
     def discard(self, run_id: str, state: State) -> None:
         """Remove sandbox and holding copy; undo copies are never touched here."""

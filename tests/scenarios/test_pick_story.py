@@ -13,6 +13,11 @@ import pymysql
 import pytest
 from scenarios.hoster import Hoster
 from servers.mariadb import LiveServer
+from servers.mariadb_live import Quiet
+
+from restorekit.bootstrap import open_service
+from restorekit.bootstrap.picking import Part, Pick
+from restorekit.model.request import Act
 
 SCHEMA = """
 CREATE TABLE customers (id INT PRIMARY KEY AUTO_INCREMENT, email VARCHAR(80) NOT NULL UNIQUE) ENGINE=InnoDB;
@@ -193,3 +198,21 @@ def test_an_id_that_another_order_bears_now_is_asked_about(shop: Hoster) -> None
     assert live.rows("SELECT * FROM orders WHERE id < 3 ORDER BY id", "shop") == new
     house.ok("undo", run_id)
     assert live.rows("SELECT * FROM orders ORDER BY id", "shop") == new
+
+
+def test_what_was_chosen_and_is_not_possible_any_more_ends_it_with_live_untouched(shop: Hoster) -> None:
+    live, house = shop.live, shop.house
+    point = backed_up(shop, 100, 0)
+    live.script("DELETE FROM orders WHERE id = 5", "shop")
+    run_id = house.run("restore", "db1/shop", "--point", point, "--json").json["id"]
+    service = open_service(house.config)
+    part = Part(Pick(tables=("orders",), rows="missing"))
+    service.picking.choose(run_id, part, Act(caller="somebody", door="cli", verb="choose"), Quiet())
+    live.script("ALTER TABLE orders ADD COLUMN later INT", "shop")
+    answer = house.run("approve", run_id, "--json")
+    assert (answer.code, answer.json["state"], answer.json["error"]["code"]) == (9, "failed", "preflight_refused"), (
+        answer
+    )
+    assert answer.json["error"]["live"] == "live untouched"
+    assert live.one("SELECT COUNT(*) FROM orders", "shop") == 99
+    assert not [s for (s,) in live.rows("SHOW DATABASES") if s.startswith("rk_hold")]
